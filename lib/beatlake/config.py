@@ -1,0 +1,181 @@
+"""Typed settings: defaults < conf/pipeline.yaml < --config FILE < environment < --set.
+
+A setting is marked ``content`` when changing it changes what the tables hold; only those enter
+the keys that decide whether a stage must run again. Cores, memory and split sizes do not.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from beatlake.resources import read_conf
+from beatlake.session import SparkSettings
+
+ENVIRONMENT_PREFIX = "BEATLAKE_SET_"
+
+
+class ConfigError(Exception):
+    """Settings that cannot be used; the message names every one and the nearest valid key."""
+
+
+def content(default: Any, description: str, **limits: Any) -> Any:
+    """A setting that changes what the tables hold."""
+    return Field(default, description=description, json_schema_extra={"content": True}, **limits)
+
+
+class Section(BaseModel):
+    """A group of settings; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def content(self) -> dict[str, Any]:
+        """The settings of this group that change what the tables hold."""
+        marked = {
+            name
+            for name, info in type(self).model_fields.items()
+            if isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("content")
+        }
+        return self.model_dump(mode="json", include=marked)
+
+
+class IngestSettings(Section):
+    """How CSV files become bronze and quarantine tables."""
+
+    split_mb: int = Field(32, ge=1, description="Bytes of CSV per task, in MiB.")
+    survey_threads: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        description="Threads of the boundary pass.",
+    )
+    max_record_bytes: int = content(1 << 20, "Longest record that is read, in bytes.", ge=64)
+    max_record_lines: int = content(1000, "Most lines that one record may span.", ge=1)
+
+
+class IntegrateSettings(Section):
+    """How bronze becomes silver."""
+
+    half_time_below: dict[int, float] = content(
+        {1: 110.0},
+        "Beatport genre id -> bpm below which a tempo is taken as half-time and doubled.",
+    )
+
+
+class AggregateSettings(Section):
+    """How silver becomes gold."""
+
+    hemisphere: Literal["north", "south"] = content(
+        "north", "Hemisphere whose meteorological seasons are used."
+    )
+
+
+class Settings(Section):
+    """Everything a run can be told."""
+
+    spark: SparkSettings = Field(default_factory=SparkSettings)
+    ingest: IngestSettings = Field(default_factory=IngestSettings)
+    integrate: IntegrateSettings = Field(default_factory=IntegrateSettings)
+    aggregate: AggregateSettings = Field(default_factory=AggregateSettings)
+    parallel_stages: int = Field(
+        2, ge=1, le=16, description="Stages that may run side by side in one Spark application."
+    )
+
+
+def load(
+    config: Path | None = None,
+    assignments: Iterable[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
+    """Settings from every source, the later winning.
+
+    Args:
+        config: a YAML file of the shape of `conf/pipeline.yaml`.
+        assignments: ``section.key=value`` texts, values in YAML.
+        environment: variables such as ``BEATLAKE_SET_INGEST__SPLIT_MB=64``; the process's own by
+            default.
+
+    Raises:
+        ConfigError: a file that cannot be read, or every unknown or invalid key at once.
+    """
+    environment = os.environ if environment is None else environment
+    tree = _yaml(read_conf("pipeline.yaml"), "conf/pipeline.yaml")
+    if config is not None:
+        try:
+            tree = _merge(tree, _yaml(config.read_text(encoding="utf-8"), str(config)))
+        except OSError as error:
+            raise ConfigError(f"Cannot read the settings file {config}: {error}.") from error
+    for name, value in sorted(environment.items()):
+        if name.startswith(ENVIRONMENT_PREFIX):
+            path = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+            tree = _merge(tree, _nested(path, _yaml_value(value, name)))
+    for assignment in assignments:
+        key, separator, value = assignment.partition("=")
+        if not separator:
+            raise ConfigError(f"--set takes KEY=VALUE, found {assignment!r}.")
+        tree = _merge(tree, _nested(key.strip().split("."), _yaml_value(value, key)))
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(_explain(error)) from None
+
+
+def _yaml(text: str, origin: str) -> dict[str, Any]:
+    tree = _yaml_value(text, origin)
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{origin} must hold a mapping of settings.")
+    return tree
+
+
+def _yaml_value(text: str, origin: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{origin} is not valid YAML: {error}.") from error
+
+
+def _nested(path: list[str], value: Any) -> dict[str, Any]:
+    for name in reversed(path):
+        value = {name: value}
+    return value  # type: ignore[no-any-return]
+
+
+def _merge(base: dict[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in top.items():
+        below = merged.get(name)
+        both = isinstance(below, dict) and isinstance(value, dict)
+        merged[name] = _merge(below, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def known_keys(section: type[BaseModel] = Settings, prefix: str = "") -> list[str]:
+    """Every setting's dotted name."""
+    names: list[str] = []
+    for name, info in section.model_fields.items():
+        kind = info.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            names += known_keys(kind, f"{prefix}{name}.")
+        else:
+            names.append(f"{prefix}{name}")
+    return names
+
+
+def _explain(error: ValidationError) -> str:
+    sentences = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]}?" if near else "."
+            sentences.append(f"There is no setting {key}{hint}")
+        else:
+            sentences.append(f"{key}: {problem['msg']}, found {problem['input']!r}.")
+    return " ".join(sentences)

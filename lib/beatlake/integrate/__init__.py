@@ -1,0 +1,1 @@
+"""Bronze to silver: frames in, frames out; every row accounted for, every pick by content."""

@@ -1,0 +1,96 @@
+"""The contract of each input file: columns, types, ranges, keys, and what is fatal.
+
+A contract is data (`conf/contracts/FILE.yaml`); this module reads and checks it. It imports no
+Spark, so that the command line can name missing files or describe tables at once.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from functools import cache
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from beatlake.resources import conf_path
+
+#: Regular expressions of the identifier shapes that contracts name.
+SHAPES = {
+    "isrc": r"^[A-Z0-9]{12}$",
+    "spotify_id": r"^[0-9A-Za-z]{22}$",
+}
+
+
+class Severity(str, Enum):
+    """``error`` sets the record aside; ``warn`` keeps the row and flags it."""
+
+    ERROR = "error"
+    WARN = "warn"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ColumnContract(_Strict):
+    """What one column promises; ``severity`` says what happens to a row that breaks it.
+
+    With ``warn``, a value that cannot be read as its type becomes null, any other offending value
+    stays as it is, and the row is flagged.
+    """
+
+    type: Literal["string", "int", "bigint", "double", "boolean", "date", "timestamp"]
+    comment: str
+    unit: str | None = None
+    required: bool = False
+    shape: Literal["isrc", "spotify_id"] | None = None
+    min: float | None = None
+    max: float | None = None
+    allowed: tuple[str, ...] | None = None
+    severity: Severity = Severity.ERROR
+
+
+class ForeignKey(_Strict):
+    """Columns that name a row of another file, and the flag of a row whose target is absent."""
+
+    columns: tuple[str, ...]
+    references: str
+    flag: str
+
+
+class Contract(_Strict):
+    """One input file: its columns in the publisher's order, its key and its checks."""
+
+    file: str
+    required: bool
+    comment: str
+    key: tuple[str, ...]
+    columns: dict[str, ColumnContract]
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    checks: dict[str, Severity] = Field(default_factory=dict)
+    max_set_aside: int = Field(
+        default=100, description="Records that may be set aside whatever their share."
+    )
+    max_set_aside_share: float = Field(
+        default=0.01, ge=0, le=1, description="Share of records that may be set aside."
+    )
+
+    @model_validator(mode="after")
+    def _known_columns(self) -> Contract:
+        named = {*self.key, *(c for fk in self.foreign_keys for c in fk.columns)}
+        unknown = named - self.columns.keys()
+        if unknown:
+            raise ValueError(f"{self.file}: unknown columns {sorted(unknown)}")
+        return self
+
+
+@cache
+def contracts() -> dict[str, Contract]:
+    """Every input file's contract by file name, required files first, then by name."""
+    found = [
+        Contract.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        for path in conf_path("contracts").iterdir()
+        if path.name.endswith(".yaml")
+    ]
+    return {c.file: c for c in sorted(found, key=lambda c: (not c.required, c.file))}

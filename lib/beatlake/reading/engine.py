@@ -1,0 +1,70 @@
+"""DuckDB: databases in memory, and its errors in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+import duckdb
+
+from beatlake.reading.errors import ReadingError
+
+T = TypeVar("T")
+
+#: Python variables are not tables, and nothing is fetched from the network.
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "python_enable_replacements": False,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "allow_community_extensions": False,
+}
+
+
+def connect(temp_directory: str | None = None) -> duckdb.DuckDBPyConnection:
+    """A new database in memory whose times are UTC."""
+    config = dict(_CONFIG)
+    if temp_directory is not None:
+        config["temp_directory"] = temp_directory
+    connection = duckdb.connect(":memory:", config=config)
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+def interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], T]) -> T:
+    """The result of ``work``, which uses the connection, or a prompt end at Ctrl-C.
+
+    DuckDB notices the key in some of its calls only, so the call is made in a thread.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(work)
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            connection.interrupt()
+            raise
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Say which table cannot be read when a data file is gone or damaged."""
+    try:
+        yield
+    except (duckdb.IOException, duckdb.InvalidInputException) as error:
+        raise ReadingError(
+            f"{what} cannot be read: {first_line(error)} `beatlake status` checks its files."
+        ) from None
+
+
+def first_line(error: Exception) -> str:
+    r"""DuckDB's message on one line, without its kind and the drawing of the query.
+
+    >>> first_line(ValueError("Binder Error: no column x\n\nLINE 1: select x"))
+    'no column x.'
+    """
+    text = str(error).split("\n\nLINE ")[0].strip()
+    kind, separator, rest = text.partition(" Error: ")
+    text = rest if separator and kind.count(" ") < 2 else text
+    line = " ".join(text.split())
+    return line if line.endswith((".", "!", "?")) else f"{line}."

@@ -1,0 +1,131 @@
+"""Releases: which version of every table belongs together, as files that need no JVM to read.
+
+`ops.releases` is where a release is made (one commit). On a path lake ``releases/N.json`` and
+``releases/current.json`` are derived from that commit and replaced by rename, so that any tool can
+find the versions and files of a release.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from beatlake.lake import DataFile, Lake
+
+CURRENT = "current.json"
+
+
+class NoReleaseError(Exception):
+    """The lake has no such release; the message says what to do."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class ReleasedTable(_Frozen):
+    """One table of a release: where it is, its pinned version, and how it came about."""
+
+    path: str
+    version: int
+    rows: int
+    stage: str
+    stage_key: str
+    run_id: str
+    files: list[DataFile]
+
+
+class InputPart(_Frozen):
+    """One input file as a run saw it; ``path`` is relative to the input directory."""
+
+    path: str
+    size: int
+    modified_ns: int
+
+
+class InputFile(_Frozen):
+    """One input of the run: its parts and the hash of their content."""
+
+    parts: list[InputPart]
+    sha256: str
+    records: int
+
+
+class Release(_Frozen):
+    """A published set of table versions.
+
+    ``identity`` is the hash of everything that decides the content (input, settings, code): a run
+    of the same identity has nothing to do. ``inputs`` lists the files that were read, by name.
+    """
+
+    release: int
+    kind: str
+    run_id: str
+    identity: str
+    published_at: str
+    code_version: str
+    inputs: dict[str, InputFile]
+    absent: list[str]
+    settings: dict[str, object]
+    tables: dict[str, ReleasedTable]
+
+
+def directory(lake: Lake) -> Path:
+    """Where the release files of a path lake are."""
+    return lake.root / "releases"
+
+
+def load(lake: Lake, number: int | None = None) -> Release:
+    """A release by number, or the newest.
+
+    Raises:
+        NoReleaseError: there is none, or not that one.
+    """
+    name = CURRENT if number is None else f"{number}.json"
+    try:
+        text = (directory(lake) / name).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        if number is None:
+            raise NoReleaseError(
+                f"{lake.root} holds no release yet. Make one: "
+                f"beatlake run --input DIR --lake {lake.root}"
+            ) from None
+        listed = ", ".join(str(n) for n in numbers(lake)) or "none"
+        raise NoReleaseError(f"There is no release {number}; there are: {listed}.") from None
+    return Release.model_validate_json(text)
+
+
+def numbers(lake: Lake) -> list[int]:
+    """The numbers of all releases, oldest first."""
+    found = directory(lake).glob("[0-9]*.json")
+    return sorted(int(path.stem) for path in found if path.stem.isdigit())
+
+
+def save(lake: Lake, release: Release) -> None:
+    """Write ``N.json``, then ``current.json``, each by rename."""
+    text = json.dumps(release.model_dump(mode="json"), indent=1)
+    for name in (f"{release.release}.json", CURRENT):
+        _replace(directory(lake) / name, text)
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(temporary, path)
+
+
+def incomplete(lake: Lake, release: Release) -> list[str]:
+    """Data files that the release names and the lake no longer has, as ``TABLE: FILE``."""
+    return [
+        f"{name}: {missing}"
+        for name, table in release.tables.items()
+        for missing in lake.missing(name, table.files)
+    ]

@@ -1,0 +1,1 @@
+"""Runs: which stages must run, running them, auditing what they made, and publishing it."""

@@ -1,0 +1,105 @@
+"""What must hold before a release is published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import reduce
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from beatlake.lake import Committed
+from beatlake.quality.contract import contracts
+from beatlake.quality.counting import Tally
+from beatlake.releases import InputFile
+from beatlake.tables import registry
+
+_LEDGER = ("kept", "merged", "set_aside")
+
+
+def ledger_problems(
+    tallies: Iterable[Tally],
+    committed: Mapping[str, Committed],
+    inputs: Mapping[str, InputFile],
+) -> list[str]:
+    """Sources whose rows kept, merged and set aside do not add up to the rows that they have.
+
+    The rows of a file are the physical records that the boundary pass counted, the rows of a
+    table those that its commit wrote: neither is counted by the code under audit.
+    """
+    accounted: dict[tuple[str, str], int] = {}
+    for tally in tallies:
+        if tally.outcome in _LEDGER:
+            place = (tally.table, tally.source)
+            accounted[place] = accounted.get(place, 0) + tally.rows
+    problems = []
+    for (table, source), rows in sorted(accounted.items()):
+        given = inputs[source].records if source in inputs else committed[source].rows
+        if rows != given:
+            problems.append(
+                f"{table} accounts for {rows:,} of the {given:,} rows of {source}:"
+                f" {abs(given - rows):,} are {'lost' if rows < given else 'counted twice'}."
+            )
+    for file, seen in inputs.items():
+        written = committed[f"bronze.{file}"].rows + committed[f"quarantine.{file}"].rows
+        if written != seen.records:
+            problems.append(
+                f"{file} has {seen.records:,} records, but bronze and quarantine hold {written:,}."
+            )
+    return problems
+
+
+def gate_problems(tallies: Iterable[Tally], inputs: Mapping[str, InputFile]) -> list[str]:
+    """Files of which more records were set aside than their contract allows."""
+    aside: dict[str, list[Tally]] = {}
+    for tally in tallies:
+        if tally.outcome == "set_aside" and tally.source in inputs:
+            aside.setdefault(tally.source, []).append(tally)
+    problems = []
+    for file, found in sorted(aside.items()):
+        contract, total = contracts()[file], inputs[file].records
+        rows = sum(t.rows for t in found)
+        if rows > contract.max_set_aside and rows > contract.max_set_aside_share * total:
+            rules = ", ".join(f"{t.rule} {t.rows:,} (e.g. {t.example})" for t in found)
+            problems.append(
+                f"{rows:,} of the {total:,} records of {file} were set aside ({rules}); its"
+                f" contract allows {contract.max_set_aside:,} or"
+                f" {contract.max_set_aside_share:.1%}. See quarantine.{file}."
+            )
+    return problems
+
+
+def key_problems(frames: Mapping[str, DataFrame]) -> list[str]:
+    """Tables in which a key stands on more than one row, found in one query over all of them."""
+    counts = []
+    for name, frame in frames.items():
+        key = registry.table(name).key
+        if key:
+            repeated = frame.groupBy(*key).count().filter("count > 1")
+            counts.append(
+                repeated.agg(F.count(F.lit(1)).alias("keys")).select(
+                    F.lit(name).alias("table"), "keys"
+                )
+            )
+    if not counts:
+        return []
+    found = reduce(DataFrame.unionByName, counts).filter("keys > 0").collect()
+    return [f"{row['keys']:,} keys of {row['table']} stand on more than one row." for row in found]
+
+
+def grain_problems(
+    recordings: DataFrame, audio: DataFrame, spotify: DataFrame, beatport: DataFrame
+) -> list[str]:
+    """Whether recordings are exactly the ISRCs of the three sides, counted apart from the join."""
+    sides = [frame.select("isrc") for frame in (audio, spotify, beatport)]
+    expected = reduce(DataFrame.union, sides).filter(F.col("isrc").isNotNull())
+    counts = expected.agg(F.count_distinct("isrc").alias("expected")).crossJoin(
+        recordings.agg(F.count(F.lit(1)).alias("found"))
+    )
+    row = counts.collect()[0]
+    if row["expected"] == row["found"]:
+        return []
+    return [
+        f"silver.recordings has {row['found']:,} rows for {row['expected']:,} distinct ISRCs of"
+        " audio features, Spotify tracks and Beatport tracks."
+    ]

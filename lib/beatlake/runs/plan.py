@@ -1,0 +1,216 @@
+"""The stages of a run, what they read and write, and the keys that say whether they must run.
+
+A stage's key is the hash of everything that decides its outputs: the code, the settings that
+change content, the content of the files it reads, and the keys of the stages it reads from. All
+keys are known before anything runs, and the identity of a run is the hash of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from beatlake import __version__
+from beatlake.config import Settings
+from beatlake.quality.contract import contracts
+from beatlake.resources import conf_path
+from beatlake.tables import gold
+
+if TYPE_CHECKING:
+    from beatlake.resources import Traversable
+
+#: What of the package decides what tables hold.
+_CODE = (
+    "aggregate",
+    "ingest",
+    "integrate",
+    "quality",
+    "runs",
+    "tables",
+    "dates.py",
+    "lake.py",
+    "session.py",
+)
+_CONF = ("contracts", "gold.yaml")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A named step: the tables it reads, the tables it writes, what else decides its outputs."""
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    content: Mapping[str, Any] = field(default_factory=dict)
+
+
+def stages(settings: Settings, sha256: Mapping[str, str | None]) -> list[Stage]:
+    """Every stage, each after those it reads from.
+
+    Args:
+        settings: the run's settings.
+        sha256: the content hash of each input file, None for one that is not there.
+    """
+    ingest = [
+        Stage(
+            f"ingest.{file}",
+            (),
+            (f"bronze.{file}", f"quarantine.{file}"),
+            {**settings.ingest.content(), "sha256": sha256[file]},
+        )
+        for file in contracts()
+    ]
+    integrate = [
+        Stage(f"integrate.{name}", inputs, (f"silver.{name}",), content)
+        for name, inputs, content in _integrate(settings)
+    ]
+    aggregate = [
+        Stage(
+            f"aggregate.{aggregate.name}",
+            tuple({"silver.recordings": None, f"silver.{aggregate.of}": None}),
+            (f"gold.{aggregate.name}",),
+        )
+        for aggregate in gold.declaration().tables
+    ]
+    return [*ingest, *integrate, *aggregate]
+
+
+def _integrate(settings: Settings) -> list[tuple[str, tuple[str, ...], dict[str, Any]]]:
+    half_time = {"half_time_below": settings.integrate.content()["half_time_below"]}
+    hemisphere = settings.aggregate.content()
+    return [
+        ("genres", ("bronze.bp_genre",), {}),
+        ("subgenres", ("bronze.bp_subgenre", "silver.genres"), {}),
+        ("labels", ("bronze.bp_label",), {}),
+        ("keys", ("bronze.bp_key",), {}),
+        ("artists", ("bronze.sp_artist", "bronze.bp_artist"), {}),
+        ("releases", ("bronze.sp_release",), {}),
+        (
+            "release_artists",
+            ("bronze.sp_artist_release", "silver.releases", "silver.artists"),
+            {},
+        ),
+        (
+            "spotify_tracks",
+            ("bronze.sp_track", "bronze.sp_track_popularity", "silver.releases"),
+            {},
+        ),
+        (
+            "spotify_track_artists",
+            (
+                "bronze.sp_artist_track",
+                "silver.spotify_tracks",
+                "silver.artists",
+                "silver.release_artists",
+            ),
+            {},
+        ),
+        ("beatport_releases", ("bronze.bp_release", "silver.labels"), {}),
+        (
+            "beatport_tracks",
+            (
+                "bronze.bp_track",
+                "silver.genres",
+                "silver.subgenres",
+                "silver.keys",
+                "silver.labels",
+                "silver.beatport_releases",
+            ),
+            half_time,
+        ),
+        (
+            "beatport_track_artists",
+            ("bronze.bp_artist_track", "silver.beatport_tracks", "silver.artists"),
+            {},
+        ),
+        ("recording_genres", ("silver.beatport_tracks",), {}),
+        (
+            "recording_artists",
+            (
+                "silver.spotify_tracks",
+                "silver.spotify_track_artists",
+                "silver.beatport_tracks",
+                "silver.beatport_track_artists",
+                "silver.artists",
+            ),
+            {},
+        ),
+        (
+            "recordings",
+            (
+                "bronze.audio_features",
+                "silver.spotify_tracks",
+                "silver.releases",
+                "silver.beatport_tracks",
+                "silver.recording_artists",
+            ),
+            hemisphere,
+        ),
+    ]
+
+
+def producers(planned: Iterable[Stage]) -> dict[str, str]:
+    """Which stage writes each table."""
+    return {table: stage.name for stage in planned for table in stage.outputs}
+
+
+def keys(planned: Iterable[Stage]) -> dict[str, str]:
+    """The key of each stage, by name."""
+    planned = list(planned)
+    made_by = producers(planned)
+    found: dict[str, str] = {}
+    for stage in planned:
+        found[stage.name] = _hash(
+            {
+                "stage": stage.name,
+                "code": code_hash(),
+                "content": dict(stage.content),
+                "inputs": {table: found[made_by[table]] for table in stage.inputs},
+            }
+        )
+    return found
+
+
+def identity(stage_keys: Mapping[str, str]) -> str:
+    """The hash of everything that decides what a release holds."""
+    return _hash(dict(stage_keys))
+
+
+def code_version() -> str:
+    """The package's version and the first digits of its content hash."""
+    return f"{__version__}+{code_hash()[:12]}"
+
+
+@cache
+def code_hash() -> str:
+    """The hash of the code and declarations that decide what tables hold."""
+    digest = hashlib.sha256()
+    package = files("beatlake")
+    roots = [(name, package.joinpath(name)) for name in _CODE]
+    roots += [(f"conf/{name}", conf_path(name)) for name in _CONF]
+    for name, root in roots:
+        for path, content in sorted(_contents(name, root)):
+            digest.update(f"{path}\0{len(content)}\0".encode())
+            digest.update(content)
+    return digest.hexdigest()
+
+
+def _contents(name: str, node: Traversable) -> list[tuple[str, bytes]]:
+    if node.is_file():
+        return [(name, node.read_bytes())] if name.endswith((".py", ".yaml")) else []
+    return [
+        entry
+        for child in node.iterdir()
+        if child.name != "__pycache__"
+        for entry in _contents(f"{name}/{child.name}", child)
+    ]
+
+
+def _hash(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

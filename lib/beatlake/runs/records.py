@@ -1,0 +1,139 @@
+"""Stage records: what a stage wrote and counted, kept in `ops.stages` and found again by key."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from beatlake.lake import Committed, Lake, Stamp
+from beatlake.tables import ops
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from beatlake.quality.counting import Tally
+
+#: Records are written together once this many seconds have passed: a commit costs 0.3 s, and a
+#: killed run repeats no more than the stages of this time.
+FLUSH_S = 10.0
+STAMPED_AS = "ops"
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """A finished stage."""
+
+    run_id: str
+    stage: str
+    stage_key: str
+    started_at: datetime
+    seconds: float
+    outputs: tuple[Committed, ...]
+    tallies: tuple[Tally, ...]
+
+    def row(self) -> dict[str, object]:
+        """The record as a row of `ops.stages`."""
+        return {
+            **{k: v for k, v in self.__dict__.items() if k not in ("outputs", "tallies")},
+            "outputs": [asdict(o) for o in self.outputs],
+            "tallies": [asdict(t) for t in self.tallies],
+        }
+
+
+class StageRecords:
+    """The stage records of a lake: those of earlier runs by key, and those of this run."""
+
+    def __init__(self, lake: Lake, run_id: str, code_version: str) -> None:
+        self._lake = lake
+        self._stamp = Stamp(run_id, STAMPED_AS, "", code_version)
+        self._earlier = _read(lake)
+        self._pending: list[StageRecord] = []
+        self._flushed_at = time.monotonic()
+        self._lock = threading.Lock()
+
+    def usable(self, stage_key: str) -> StageRecord | None:
+        """The newest record of a key whose outputs are all there, made under that key."""
+        for record in self._earlier.get(stage_key, []):
+            if all(self._verified(output, stage_key) for output in record.outputs):
+                return record
+        return None
+
+    def _verified(self, output: Committed, stage_key: str) -> bool:
+        stamped = self._lake.stamped(output.table, output.version)
+        if stamped.get("stage_key") != stage_key:
+            return False
+        files = self._lake.files(output.table, output.version)
+        return not self._lake.missing(output.table, files)
+
+    def add(self, spark: SparkSession, record: StageRecord) -> None:
+        """Keep a record; write it, with others, when the last write is long enough ago."""
+        with self._lock:
+            self._pending.append(record)
+            if time.monotonic() - self._flushed_at >= FLUSH_S:
+                self._flush(spark)
+
+    def flush(self, spark: SparkSession) -> None:
+        """Write the records that are not written yet."""
+        with self._lock:
+            self._flush(spark)
+
+    def _flush(self, spark: SparkSession) -> None:
+        if self._pending:
+            append(spark, self._lake, ops.STAGES, [r.row() for r in self._pending], self._stamp)
+            self._pending = []
+        self._flushed_at = time.monotonic()
+
+
+def append(
+    spark: SparkSession,
+    lake: Lake,
+    table: ops.Table,
+    rows: Sequence[dict[str, object]],
+    stamp: Stamp,
+) -> Committed:
+    """Append rows to an ops table in one commit."""
+    frame = spark.createDataFrame([_ordered(row, table) for row in rows], table.schema_ddl)
+    return lake.write(spark, table, frame.coalesce(1), stamp, mode="append")
+
+
+def replace(
+    spark: SparkSession,
+    lake: Lake,
+    table: ops.Table,
+    rows: Iterable[dict[str, object]],
+    stamp: Stamp,
+) -> Committed:
+    """Replace the rows of an ops table in one commit."""
+    frame = spark.createDataFrame([_ordered(row, table) for row in rows], table.schema_ddl)
+    return lake.write(spark, table, frame.coalesce(1), stamp)
+
+
+def _ordered(row: dict[str, object], table: ops.Table) -> tuple[object, ...]:
+    return tuple(row[name] for name in table.column_names)
+
+
+def now() -> datetime:
+    """The time in UTC."""
+    return datetime.now(timezone.utc)
+
+
+def _read(lake: Lake) -> dict[str, list[StageRecord]]:
+    """Every stage record by stage key, the newest first."""
+    from beatlake.quality.counting import Tally
+
+    if not lake.exists(ops.STAGES.name):
+        return {}
+    rows = lake.open(ops.STAGES.name).to_pyarrow_table().to_pylist()
+    found: dict[str, list[StageRecord]] = {}
+    for row in sorted(rows, key=lambda r: r["started_at"], reverse=True):
+        record = StageRecord(
+            **{k: v for k, v in row.items() if k not in ("outputs", "tallies")},
+            outputs=tuple(Committed(**o) for o in row["outputs"]),
+            tallies=tuple(Tally(**t) for t in row["tallies"]),
+        )
+        found.setdefault(record.stage_key, []).append(record)
+    return found

@@ -1,0 +1,77 @@
+"""What a run tells while it goes and when it is done; how it is shown is up to the caller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from beatlake.releases import Release
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """One stage: rows read, kept and merged, set aside by rule, and how long it took.
+
+    ``reused`` means that the stage's outputs were there already, made by the same input, settings
+    and code, and that it did not run.
+    """
+
+    stage: str
+    reused: bool
+    seconds: float
+    rows_in: int
+    kept: int
+    merged: int
+    set_aside: dict[str, int]
+    flagged: dict[str, int]
+
+
+@dataclass
+class RunReport:
+    """How a run ended: ``done`` with a new release, or ``nothing to do`` beside the newest."""
+
+    run_id: str
+    outcome: Literal["done", "nothing to do"]
+    release: Release
+    seconds: float
+    stages: list[StageReport] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+class Reporter(Protocol):
+    """Receives events as they happen, from several threads."""
+
+    def run_started(self, run_id: str, stages: int) -> None:
+        """The run is known to have this many stages, reused ones included."""
+
+    def stage_started(self, stage: str) -> None:
+        """A stage begins."""
+
+    def tasks(self, done: int, total: int) -> None:
+        """Spark tasks finished and known of, over all stages that are running."""
+
+    def stage_finished(self, report: StageReport) -> None:
+        """A stage is done or was reused."""
+
+    def message(self, text: str) -> None:
+        """A sentence for the person who watches."""
+
+
+class Silent:
+    """A reporter that says nothing."""
+
+    def run_started(self, run_id: str, stages: int) -> None:
+        """Say nothing."""
+
+    def stage_started(self, stage: str) -> None:
+        """Say nothing."""
+
+    def tasks(self, done: int, total: int) -> None:
+        """Say nothing."""
+
+    def stage_finished(self, report: StageReport) -> None:
+        """Say nothing."""
+
+    def message(self, text: str) -> None:
+        """Say nothing."""

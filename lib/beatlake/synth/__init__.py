@@ -1,0 +1,54 @@
+"""Faithful synthetic input: the 20 Beatport and Spotify files, at any scale, with known truth.
+
+`generate` writes the files of the real dataset in its format, `sp_track_popularity.csv` (the
+optional 21st input) and `truth.json`. At scale 1 the clean rows reproduce every published count of
+the dataset exactly; at other scales in proportion. Unless `clean`, defective records of every kind
+come on top, in known places. The same scale and seed give the same bytes on any number of
+processes.
+
+How it works: `shape` says how often each ISRC repeats on each side, `people`, `releases` and
+`links` place the recordings, `features` draws the audio features, `signal` the popularity; `build`
+puts them together as a `world` of arrays. `files` turns any rows of it into texts (`names`,
+`dates`, `texts`), `defects` plans the defective records, `writer` makes the bytes, `truth` what to
+expect of them, `generator` writes it all.
+
+truth.json
+----------
+`schema_version`, `scale`, `seed`, `clean`
+    What was generated.
+`files.<name>`
+    `file`: its file name. `records`: physical records after the header; a record with a quoted line
+    break is one, a blank line is one, an unclosed quote makes one of its line.
+    `records = kept_rows + merged_duplicates + set_aside`, and `kept_rows` is `clean_rows` and the
+    planted rows of rules with outcome `keep`, except `duplicate_key`.
+    `defects.<rule>`: `outcome` (`set_aside` or `keep`), `count` of planted records, and up to 20
+    `examples` with `record` (1 is the first after the header), `byte_offset` and `key`.
+    `flags.<rule>`: rows that meet `conditions.<rule>`, among the clean and among the kept rows;
+    clean rows have flaws too (bpm 0, partial dates).
+    `sums.<column>`: exact sums over the clean rows; `_e3` and `_e4` mean thousandths and
+    ten-thousandths. Which of two rows of a `duplicate_key` survives changes no sum.
+    `bytes`, `sha256`: of the file.
+`joins.clean`, `joins.kept`
+    Row counts, null ISRC, distinct ISRC and join counts as in the dataset's table, over the clean
+    rows and over all rows that are kept (one row per key).
+`recordings.clean`, `recordings.kept`
+    `total`: distinct ISRC in any of audio_features, sp_track, bp_track; `has_audio`, `has_spotify`,
+    `has_beatport`. `by_year`: by the year of the earliest Spotify release of the ISRC, where a
+    partial date counts as its last possible day; `none` for ISRC without (dated) Spotify release.
+    `by_genre`: by genre_id of the ISRC's Beatport rows, each genre of an ISRC once.
+`conditions.<rule>`
+    The condition behind each of the `flags`, in SQL or words.
+`signal.track_popularity`
+    The planted model and its coefficients, see `signal`; `release_popularity` is the other target.
+`signal.ceilings`
+    Over the Spotify tracks: `mean` and `sd` of popularity, `majority_bin_accuracy`, and for each
+    set of known effects the best possible `r2_*` and `three_bin_accuracy_*` (three equal-width
+    bins of 0..83): `everything_but_noise`; `artist_genre_date_audio`; `genre_date_audio`, which is
+    what a model can know of a new artist.
+"""
+
+from __future__ import annotations
+
+from beatlake.synth.generator import generate
+
+__all__ = ["generate"]
