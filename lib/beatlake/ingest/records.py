@@ -86,7 +86,7 @@ class Judged:
         kept = self.frame.filter(~F.col("_bad")).select(
             "_typed.*", "_warned", "source_file", "byte_offset", "byte_length"
         )
-        flags = [F.when(CHECKS[Rule(rule)](), rule) for rule in self.contract.checks]
+        flags = [F.when(CHECKS[Rule[rule.upper()]](), rule) for rule in self.contract.checks]
         listed = F.array_compact(F.array(*flags)) if flags else F.array().cast("array<string>")
         return kept.withColumn("flags", F.concat(listed, F.col("_warned"))).drop("_warned")
 

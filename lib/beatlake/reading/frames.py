@@ -26,7 +26,8 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
         pa.int64(): pd.Int64Dtype(),
         pa.bool_(): pd.BooleanDtype(),
     }
-    return table.to_pandas(types_mapper=kinds.get, date_as_object=False)
+    frame: pd.DataFrame = table.to_pandas(types_mapper=kinds.get, date_as_object=False)
+    return frame
 
 
 def to_polars(table: pa.Table) -> pl.DataFrame:

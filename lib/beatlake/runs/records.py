@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from beatlake.lake import Committed, Lake, Stamp
 from beatlake.tables import ops
+from beatlake.tables.spec import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -91,7 +92,7 @@ class StageRecords:
 def append(
     spark: SparkSession,
     lake: Lake,
-    table: ops.Table,
+    table: Table,
     rows: Sequence[dict[str, object]],
     stamp: Stamp,
 ) -> Committed:
@@ -103,7 +104,7 @@ def append(
 def replace(
     spark: SparkSession,
     lake: Lake,
-    table: ops.Table,
+    table: Table,
     rows: Iterable[dict[str, object]],
     stamp: Stamp,
 ) -> Committed:
@@ -112,7 +113,7 @@ def replace(
     return lake.write(spark, table, frame.coalesce(1), stamp)
 
 
-def _ordered(row: dict[str, object], table: ops.Table) -> tuple[object, ...]:
+def _ordered(row: dict[str, object], table: Table) -> tuple[object, ...]:
     return tuple(row[name] for name in table.column_names)
 
 

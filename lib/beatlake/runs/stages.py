@@ -110,7 +110,7 @@ def _ingest(contract: Contract, context: Context) -> Iterator[Write]:
         Judged(kept.frame, contract).bronze(),
         bronze,
         contract.file,
-        flag_counts([Rule(rule) for rule in contract.checks], text_of(contract.key)),
+        flag_counts([Rule[rule.upper()] for rule in contract.checks], text_of(contract.key)),
     )
     yield Write(bronze, flagged.frame, (kept, flagged))
     values = kept.values()
