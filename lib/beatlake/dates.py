@@ -76,7 +76,10 @@ def season(month: Column, hemisphere: str = "north") -> Column:
     names = NORTHERN if hemisphere == "north" else SOUTHERN
     quarter = F.floor((month % 12) / 3)
     listed = F.array(*[F.lit(name) for name in names])
-    return F.coalesce(F.element_at(listed, (quarter + 1).cast("int")), F.lit(UNKNOWN))
+    # Not a coalesce: in ANSI mode Spark takes element_at for never null, whatever its index.
+    return F.when(month.isNull(), UNKNOWN).otherwise(
+        F.element_at(listed, (quarter + 1).cast("int"))
+    )
 
 
 def season_year(year: Column, month: Column) -> Column:

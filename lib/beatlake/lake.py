@@ -88,10 +88,19 @@ class Lake:
         escaped = str(self.path(table).absolute()).replace("`", "``")
         return f"delta.`{escaped}`"
 
-    def read(self, spark: SparkSession, table: str, version: int) -> DataFrame:
-        """The rows of one version of a table."""
-        reader = spark.read.format("delta").option("versionAsOf", version)
-        return reader.load(str(self.path(table).absolute()))
+    def read(self, spark: SparkSession, table: Table, version: int) -> DataFrame:
+        """The rows of one version of a table.
+
+        Read as the Parquet files that the version's log names, with the spec's types: the tables
+        have no deletion vectors, column mapping or partitions (`PROPERTIES`), so that is what the
+        version holds, and it spares the three Spark jobs in which Delta rebuilds an old version.
+        """
+        files = [
+            str(self.path(table.name).absolute() / f.path) for f in self.files(table.name, version)
+        ]
+        if not files:
+            return table.empty(spark)
+        return spark.read.schema(table.schema_ddl).parquet(*files)
 
     def write(
         self,

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from beatlake import dates
 
 #: A track shorter than this is a snippet or a skit rather than a recording of music.
-VERY_SHORT_MS = 10_000
+VERY_SHORT_MS = 30_000
 #: A track longer than this is a mix or a whole set.
 VERY_LONG_MS = 3_600_000
 
@@ -44,7 +44,7 @@ class Rule(str, Enum):
         "The audio analysis failed: tempo, time signature, danceability and valence are all 0.",
     )
     LOUDNESS_ABOVE_ZERO = "loudness_above_zero", "Mean loudness is above 0 dB."
-    VERY_SHORT_DURATION = "very_short_duration", "The track lasts less than 10 seconds."
+    VERY_SHORT_DURATION = "very_short_duration", "The track lasts less than 30 seconds."
     VERY_LONG_DURATION = "very_long_duration", "The track lasts more than an hour."
     NO_ISRC = "no_isrc", "The track has no ISRC and so belongs to no recording."
     BPM_MISSING = "bpm_missing", "Beatport states 0 beats per minute, which means not known."
@@ -92,6 +92,10 @@ def _between(column: str, low: float | None = None, high: float | None = None) -
 
 def _date_text() -> Column:
     return F.col("release_date").cast("string")
+
+
+def _possible_date() -> Column:
+    return dates.is_possible(_date_text(), F.col("updated_on"))
 
 
 #: Checks over one row of a file: true where the rule is broken (null counts as not broken).

@@ -214,4 +214,5 @@ class OpenTable:
 
     def spark(self, session: SparkSession) -> DataFrame:
         """The released version as a Spark frame, through Delta."""
-        return self._opened.lake.read(session, self.name, self.version)
+        reader = session.read.format("delta").option("versionAsOf", self.version)
+        return reader.load(str(self._opened.lake.path(self.name).absolute()))

@@ -251,7 +251,7 @@ class _Job:
         started_at, started = records.now(), time.monotonic()
         given = [self.committed[table] for table in stage.inputs]
         pinned = {table.table: table.version for table in given}
-        frames = {table: self.lake.read(spark, table, v) for table, v in pinned.items()}
+        frames = {t: self.lake.read(spark, registry.table(t), v) for t, v in pinned.items()}
         stamp = Stamp(self.run_id, stage.name, key, self.code_version, pinned)
         outputs: list[Committed] = []
         counted: list[Counted] = []
@@ -326,7 +326,7 @@ class _Job:
 
         tallies = self._all_tallies()
         fresh = {
-            output.table: self.lake.read(spark, output.table, output.version)
+            output.table: self.lake.read(spark, registry.table(output.table), output.version)
             for record in self.done.values()
             if record.run_id == self.run_id
             for output in record.outputs
@@ -337,7 +337,7 @@ class _Job:
         if "silver.recordings" in fresh:
             problems += audit.grain_problems(
                 *(
-                    self.lake.read(spark, table, self.committed[table].version)
+                    self.lake.read(spark, registry.table(table), self.committed[table].version)
                     for table in (
                         "silver.recordings",
                         "bronze.audio_features",
