@@ -59,7 +59,7 @@ def ask(opened: OpenLake) -> Callable[[str], Any]:
 def raw(folder: Path) -> duckdb.DuckDBPyConnection:
     """The audio features as DuckDB reads them, records of another width left out."""
     connection = duckdb.connect()
-    columns = {name: "VARCHAR" for name in contracts()["audio_features"].columns}
+    columns = dict.fromkeys(contracts()["audio_features"].columns, "VARCHAR")
     connection.execute(
         f"CREATE VIEW audio_features AS SELECT * FROM read_csv('{folder}/audio_features.csv',"
         f" columns={columns}, auto_detect=false, header=true, delim=',', quote='\"',"

@@ -80,6 +80,16 @@ class Rule(str, Enum):
     )
 
 
+#: The rules about one value, for which a contract may set a record aside.
+VALUE_RULES = (
+    Rule.MISSING_VALUE,
+    Rule.WRONG_TYPE,
+    Rule.WRONG_SHAPE,
+    Rule.OUT_OF_RANGE,
+    Rule.NOT_ALLOWED,
+)
+
+
 def _between(column: str, low: float | None = None, high: float | None = None) -> Column:
     value = F.col(column)
     broken = F.lit(False)

@@ -17,7 +17,7 @@ from beatlake.integrate import beatport, credits, dimensions, recordings, spotif
 from beatlake.integrate.common import Inputs, Output, text_of
 from beatlake.quality.contract import Contract, contracts
 from beatlake.quality.counting import Count, Counted, flag_counts
-from beatlake.quality.rules import Rule
+from beatlake.quality.rules import VALUE_RULES, Rule
 from beatlake.runs.inputs import RunInputs
 from beatlake.runs.plan import Stage
 from beatlake.tables import gold
@@ -121,7 +121,7 @@ def _ingest(contract: Contract, context: Context) -> Iterator[Write]:
     judged = _judged(contract, context, surveyed, splits=again)
     primary = F.col("reasons")[0]["rule"]
     place = F.concat_ws(" at byte ", "source_file", F.col("byte_offset").cast("string"))
-    names = [rule.value for rule in (*RecordRule, *Rule)]
+    names = [rule.value for rule in (*RecordRule, *VALUE_RULES)]
     aside = Counted(
         judged.quarantine(),
         bronze,
