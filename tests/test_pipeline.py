@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 import beatlake
+from beatlake import cli
 from beatlake.config import load
 from beatlake.lake import Lake
 from beatlake.quality.contract import contracts
@@ -22,6 +25,8 @@ from beatlake.synth import generate
 from beatlake.tables import registry
 
 SCALE = 0.0005
+#: As in the shared session, whose settings a run sets.
+SETTINGS = load(assignments=["spark.shuffle_partitions=2"], environment={})
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +43,7 @@ def truth(folder: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def report(spark: SparkSession, folder: Path) -> RunReport:
-    return run(str(folder), Lake(folder.parent / "lake"), load(environment={}), Silent())
+    return run(str(folder), Lake(folder.parent / "lake"), SETTINGS, Silent())
 
 
 @pytest.fixture(scope="module")
@@ -316,7 +321,7 @@ def test_table_properties_keep_every_reader_in(opened: OpenLake) -> None:
 
 def test_the_same_run_again_has_nothing_to_do(report: RunReport, folder: Path) -> None:
     lake = Lake(folder.parent / "lake")
-    again = run(str(folder), lake, load(environment={}), Silent())
+    again = run(str(folder), lake, SETTINGS, Silent())
     assert (again.outcome, again.release.release) == ("nothing to do", report.release.release)
 
 
@@ -330,7 +335,7 @@ def test_one_changed_file_redoes_what_depends_on_it_and_no_more(
     with (changed / "bp_label_media.csv").open("ab") as stream:
         stream.write(b"1,999999999,abc,2023-09-19 15:01:03\r\n")
     lake = Lake(folder.parent / "lake")
-    again = run(str(changed), lake, load(environment={}), Silent())
+    again = run(str(changed), lake, SETTINGS, Silent())
     ran = {stage.stage for stage in again.stages if not stage.reused}
     assert ran == {"ingest.bp_label_media"}
     assert again.release.release == report.release.release + 1
@@ -338,3 +343,20 @@ def test_one_changed_file_redoes_what_depends_on_it_and_no_more(
     after = beatlake.open(lake.root)
     query = "SELECT count(*) FROM bronze.bp_label_media"
     assert before.sql(query).fetchall()[0][0] + 1 == after.sql(query).fetchall()[0][0]
+
+
+def test_what_the_readme_shows_works(
+    report: RunReport, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    lake = folder.parent / "lake"
+    monkeypatch.setenv("BEATLAKE_LAKE", str(lake))
+    monkeypatch.chdir(tmp_path)
+    commands = re.findall(r"^\$ \.venv/bin/beatlake ((?!run).+)$", text, re.MULTILINE)
+    assert len(commands) >= 5
+    for command in commands:
+        assert cli.main(shlex.split(command)) == 0, command
+    assert (tmp_path / "genres.xlsx").stat().st_size > 0
+    snippet = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    assert snippet is not None
+    exec(snippet.group(1).replace("build/lake", str(lake)), {})

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 #: How far back the commit of a write is looked for among later commits of the same table.
 _HISTORY = 20
+
+
+_CREATING = threading.Lock()
 
 
 class LakeError(Exception):
@@ -137,10 +142,11 @@ class Lake:
         return self._committed(table.name, commit_id)
 
     def _create(self, spark: SparkSession, table: Table, metadata: str) -> None:
-        # DDL takes its user metadata from the session, so it gets one of its own.
-        own = spark.newSession()
-        own.conf.set("spark.databricks.delta.commitInfo.userMetadata", metadata)
-        own.sql(table.ddl(self.identifier(table.name)))
+        # DDL takes its user metadata from the session: one apart, used by one thread at a time.
+        with _CREATING:
+            own = _session_for_ddl(spark)
+            own.conf.set("spark.databricks.delta.commitInfo.userMetadata", metadata)
+            own.sql(table.ddl(self.identifier(table.name)))
 
     def _committed(self, table: str, commit_id: str) -> Committed:
         # The newest first: a table's creation carries the same id as the rows that follow it.
@@ -186,6 +192,11 @@ class Lake:
         """Which of a version's files are gone or cut short."""
         base = self.path(table)
         return [f.path for f in files if not _has_size(base / f.path, f.size)]
+
+
+@lru_cache(maxsize=1)
+def _session_for_ddl(spark: SparkSession) -> SparkSession:
+    return spark.newSession()
 
 
 def _has_size(path: Path, size: int) -> bool:
