@@ -123,8 +123,6 @@ CHECKS: Mapping[Rule, Callable[[], Column]] = {
     Rule.BPM_MISSING: lambda: F.col("bpm") == 0,
     Rule.YEAR_ONLY_DATE: lambda: dates.precision(_date_text()) == "year",
     Rule.YEAR_MONTH_DATE: lambda: dates.precision(_date_text()) == "month",
-    Rule.IMPOSSIBLE_DATE: lambda: (
-        F.col("release_date").isNotNull() & ~dates.is_possible(_date_text(), F.col("updated_on"))
-    ),
+    Rule.IMPOSSIBLE_DATE: lambda: F.col("release_date").isNotNull() & ~_possible_date(),
     Rule.PLACEHOLDER_DATE: lambda: dates.is_placeholder(_date_text()),
 }
