@@ -49,8 +49,8 @@ class Rule(str, Enum):
     NO_ISRC = "no_isrc", "The track has no ISRC and so belongs to no recording."
     BPM_MISSING = "bpm_missing", "Beatport states 0 beats per minute, which means not known."
     HALF_TIME_BPM = "half_time_bpm", "The tempo is half of what the genre is played at."
-    YEAR_ONLY_DATE = "year_only_date", "The release date is a bare year."
-    YEAR_MONTH_DATE = "year_month_date", "The release date is a year and a month without a day."
+    YEAR_ONLY_DATE = "year_only_date", "The release date is a possible year without month and day."
+    YEAR_MONTH_DATE = "year_month_date", "The release date is a possible month without a day."
     IMPOSSIBLE_DATE = "impossible_date", "The release date does not exist or cannot be true."
     PLACEHOLDER_DATE = (
         "placeholder_date",
@@ -108,6 +108,10 @@ def _possible_date() -> Column:
     return dates.is_possible(_date_text(), F.col("updated_on"))
 
 
+def _possible_with(precision: str) -> Column:
+    return _possible_date() & (dates.precision(_date_text()) == precision)
+
+
 #: Checks over one row of a file: true where the rule is broken (null counts as not broken).
 CHECKS: Mapping[Rule, Callable[[], Column]] = {
     Rule.ALL_ZERO_FEATURES: lambda: (
@@ -121,8 +125,8 @@ CHECKS: Mapping[Rule, Callable[[], Column]] = {
     Rule.VERY_LONG_DURATION: lambda: _between("duration_ms", high=VERY_LONG_MS),
     Rule.NO_ISRC: lambda: F.col("isrc").isNull(),
     Rule.BPM_MISSING: lambda: F.col("bpm") == 0,
-    Rule.YEAR_ONLY_DATE: lambda: dates.precision(_date_text()) == "year",
-    Rule.YEAR_MONTH_DATE: lambda: dates.precision(_date_text()) == "month",
+    Rule.YEAR_ONLY_DATE: lambda: _possible_with("year"),
+    Rule.YEAR_MONTH_DATE: lambda: _possible_with("month"),
     Rule.IMPOSSIBLE_DATE: lambda: F.col("release_date").isNotNull() & ~_possible_date(),
-    Rule.PLACEHOLDER_DATE: lambda: dates.is_placeholder(_date_text()),
+    Rule.PLACEHOLDER_DATE: lambda: _possible_date() & dates.is_placeholder(_date_text()),
 }
