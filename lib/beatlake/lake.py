@@ -131,6 +131,7 @@ class Lake:
             self._create(spark, table, stamp.text(commit_id))
             if conformed is None:
                 return self._committed(table.name, commit_id)
+            mode = "append"
         if conformed is None:
             conformed = table.empty(spark)
         (
