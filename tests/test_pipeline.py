@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ import pytest
 from pyspark.sql import SparkSession
 
 import beatlake
-from beatlake import cli
+from beatlake import cli, releases
 from beatlake.config import load
 from beatlake.lake import Lake
 from beatlake.quality.contract import contracts
+from beatlake.quality.drift import drift
 from beatlake.reading import OpenLake
 from beatlake.runs.report import RunReport, Silent
 from beatlake.runs.runner import run
@@ -347,6 +349,51 @@ def test_one_changed_file_redoes_what_depends_on_it_and_no_more(
     after = beatlake.open(lake.root)
     query = "SELECT count(*) FROM bronze.bp_label_media"
     assert before.sql(query).fetchall()[0][0] + 1 == after.sql(query).fetchall()[0][0]
+
+
+def test_a_release_can_be_compared_rolled_back_to_and_outlived(
+    report: RunReport, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Depends on the two releases that the tests above have published."""
+    copy = tmp_path / "lake"
+    shutil.copytree(folder.parent / "lake", copy)
+    first, second = report.release.release, report.release.release + 1
+    assert cli.main(["diff", str(first), str(second), "--lake", str(copy)]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in shown if line.startswith(("bronze", "silver", "gold"))] == [
+        ["bronze.bp_label_media", *shown[1].split()[1:3], "1", "0"]
+    ]
+    assert cli.main(["rollback", str(first), "--lake", str(copy)]) == 0
+    opened = beatlake.open(copy)
+    assert (opened.release.release, opened.release.rolled_back_to) == (second + 1, first)
+    assert opened.release.tables == report.release.tables
+    # The newest input was published before: nothing is computed for it to be published again.
+    kept = opened.table("silver.recordings").arrow()
+    assert cli.main(["vacuum", "--keep", "1", "--dry-run", "--lake", str(copy)]) == 0
+    before = sorted(copy.rglob("*.parquet"))
+    assert cli.main(["vacuum", "--keep", "1", "--lake", str(copy)]) == 0
+    after = sorted(copy.rglob("*.parquet"))
+    assert set(after) < set(before)
+    assert beatlake.open(copy).table("silver.recordings").arrow() == kept
+    assert not releases.incomplete(Lake(copy), opened.release)
+    capsys.readouterr()
+    assert cli.main(["rollback", str(second), "--lake", str(copy)]) == 2
+    assert f"There is no release {second}" in capsys.readouterr().err
+
+
+def test_figures_that_moved_too_far_stop_a_release_until_they_are_accepted(
+    report: RunReport,
+) -> None:
+    before = report.release.figures
+    assert before["n_recordings"] == report.release.tables["silver.recordings"].rows
+    after = {**before, "energy_mean": (before["energy_mean"] or 0) + 0.2}
+    sentences, accepted = drift().problems(before, after, ())
+    assert [sentence.split()[0] for sentence in sentences] == ["energy_mean"]
+    assert "--accept energy_mean" in sentences[0]
+    assert accepted == []
+    assert drift().problems(before, after, ("energy_mean",)) == ([], ["energy_mean"])
+    few = {**before, "n_recordings": 10.0}
+    assert drift().problems(few, after, ()) == ([], [])
 
 
 def test_what_the_readme_shows_works(

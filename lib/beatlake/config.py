@@ -82,6 +82,14 @@ class Settings(Section):
     ingest: IngestSettings = Field(default_factory=IngestSettings)
     integrate: IntegrateSettings = Field(default_factory=IntegrateSettings)
     aggregate: AggregateSettings = Field(default_factory=AggregateSettings)
+    lease_s: float = Field(
+        60.0,
+        ge=1,
+        description="Seconds without a sign of life after which another run may take over.",
+    )
+    accept: tuple[str, ...] = Field(
+        (), description="Figures of conf/drift.yaml that may have moved too far."
+    )
     parallel_stages: int = Field(
         2, ge=1, le=16, description="Stages that may run side by side in one Spark application."
     )

@@ -1,7 +1,9 @@
-"""Where tables are, reading them at a pinned version, and the one function that writes them.
+"""Where tables are, reading them at a pinned version, and the two functions that write them.
 
 A path lake is a directory with one Delta table per ``LAYER/TABLE``. The newest version of a table
-is private to the job: readers are given versions by a release.
+is private to the job: readers are given versions by a release. What a cluster computed is written
+by Spark (`Lake.write`); what the driver knows, such as records of runs and tables without rows, by
+delta-rs (`Lake.record`), which needs no JVM and commits atomically across processes.
 """
 
 from __future__ import annotations
@@ -9,15 +11,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
-from beatlake.tables.spec import Table
+from beatlake.failpoints import committing
+from beatlake.tables.spec import PROPERTIES, Table
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -26,13 +27,16 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 #: How far back the commit of a write is looked for among later commits of the same table.
 _HISTORY = 20
-
-
-_CREATING = threading.Lock()
+#: The application under which a commit names its transaction (`Lake.record`).
+APPLICATION = "beatlake"
 
 
 class LakeError(Exception):
     """A table or file of the lake is not what the caller was promised."""
+
+
+class OvertakenError(LakeError):
+    """Another writer committed first."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +71,20 @@ class DataFile:
     size: int
 
 
+def _unguarded() -> None:
+    """Let everybody write."""
+
+
 @dataclass(frozen=True)
 class Lake:
-    """A lake under a local directory."""
+    """A lake under a local directory.
+
+    ``guard`` is called before every commit and raises when the right to write is lost: a run gets
+    its lake from the lease that it holds.
+    """
 
     root: Path
+    guard: Callable[[], None] = field(default=_unguarded, compare=False)
 
     def path(self, table: str) -> Path:
         """The directory of a table.
@@ -86,12 +99,7 @@ class Lake:
 
     def exists(self, table: str) -> bool:
         """Whether the table has been created."""
-        return (self.path(table) / "_delta_log").is_dir()
-
-    def identifier(self, table: str) -> str:
-        """The table's name in Spark SQL."""
-        escaped = str(self.path(table).absolute()).replace("`", "``")
-        return f"delta.`{escaped}`"
+        return any((self.path(table) / "_delta_log").glob("*.json"))
 
     def read(self, spark: SparkSession, table: Table, version: int) -> DataFrame:
         """The rows of one version of a table.
@@ -108,53 +116,126 @@ class Lake:
         return spark.read.schema(table.schema_ddl).parquet(*files)
 
     def write(
-        self,
-        spark: SparkSession,
-        table: Table,
-        frame: DataFrame | None,
-        stamp: Stamp,
-        mode: Literal["overwrite", "append"] = "overwrite",
+        self, spark: SparkSession, table: Table, frame: DataFrame | None, stamp: Stamp
     ) -> Committed:
-        """Write a frame as one commit and return the version that this commit made.
+        """Replace a table's rows by those of a frame and return the version that this made.
 
         The frame is held against the spec first, and the commit is found again by its own id
         afterwards, so that a write which Delta skipped cannot pass for one that happened. Without a
-        frame the table is left empty, which costs a new table no Spark job.
+        frame the table is left empty, and Spark is not asked.
 
         Raises:
             SpecError: the frame does not match the spec.
             LakeError: the commit is not in the table's history.
+            ConflictError: the right to write was lost.
         """
-        conformed = None if frame is None else table.conform(frame)
+        if frame is None:
+            return self.record(table, (), stamp, "overwrite")
+        conformed = table.conform(frame)
         commit_id = uuid4().hex
-        if not self.exists(table.name):
-            self._create(spark, table, stamp.text(commit_id))
-            if conformed is None:
-                return self._committed(table.name, commit_id)
-            mode = "append"
-        if conformed is None:
-            conformed = table.empty(spark)
-        (
-            conformed.write.format("delta")
-            .mode(mode)
-            .option("userMetadata", stamp.text(commit_id))
-            .save(str(self.path(table.name).absolute()))
-        )
+        fresh = self._prepare(table, stamp.text(commit_id))
+        self.guard()
+        with committing(table.name, self.path(table.name)):
+            (
+                conformed.write.format("delta")
+                # Both leave the frame's rows alone, but only an overwrite must look up old files.
+                .mode("append" if fresh else "overwrite")
+                .option("userMetadata", stamp.text(commit_id))
+                .save(str(self.path(table.name).absolute()))
+            )
         return self._committed(table.name, commit_id)
 
-    def _create(self, spark: SparkSession, table: Table, metadata: str) -> None:
-        # DDL takes its user metadata from the session: one apart, used by one thread at a time.
-        with _CREATING:
-            own = _session_for_ddl(spark)
-            own.conf.set("spark.databricks.delta.commitInfo.userMetadata", metadata)
-            own.sql(table.ddl(self.identifier(table.name)))
+    def record(
+        self,
+        table: Table,
+        rows: Sequence[Mapping[str, object]],
+        stamp: Stamp,
+        mode: Literal["overwrite", "append"],
+        transaction: int | None = None,
+    ) -> Committed:
+        """Write rows that the driver holds as one commit and return the version that it made.
+
+        Args:
+            table: the spec; created first where it is not there.
+            rows: by column name.
+            stamp: the origin of the commit.
+            mode: whether the rows replace those of the table.
+            transaction: the commit only succeeds if the newest one before it carries a lower
+                number, and if no other commit comes between: a compare-and-set.
+
+        Raises:
+            OvertakenError: an equal or higher transaction is there already, or another commit
+                came between.
+            ConflictError: the right to write was lost.
+        """
+        import pyarrow as pa
+        from deltalake import CommitProperties, Transaction, write_deltalake
+        from deltalake.exceptions import CommitFailedError
+
+        commit_id = uuid4().hex
+        fresh = self._prepare(table, stamp.text(commit_id))
+        if fresh and not rows and transaction is None:
+            return self._committed(table.name, commit_id)
+        self.guard()
+        target = self.open(table.name)
+        transactions, retries = None, None
+        if transaction is not None:
+            newest = target.transaction_version(APPLICATION)
+            if newest is not None and newest >= transaction:
+                raise OvertakenError(
+                    f"{table.name} is at transaction {newest}: {transaction} comes too late."
+                )
+            transactions, retries = [Transaction(APPLICATION, transaction)], 0
+        properties = CommitProperties(
+            {"userMetadata": stamp.text(commit_id)}, retries, transactions
+        )
+        data = pa.Table.from_pylist([dict(row) for row in rows], table.arrow_schema)
+        with committing(table.name, self.path(table.name)):
+            try:
+                write_deltalake(target, data, mode=mode, commit_properties=properties)
+            except CommitFailedError as error:
+                raise OvertakenError(f"Another commit to {table.name} came first.") from error
+        return self._committed(table.name, commit_id)
+
+    def _prepare(self, table: Table, metadata: str) -> bool:
+        """Make the table what its spec says; whether it was made anew, and so has no rows.
+
+        A table of an older spec is replaced in its next version; releases keep the old ones.
+        """
+        from deltalake import CommitProperties, DeltaTable, Schema
+
+        made_by = CommitProperties({"userMetadata": metadata})
+        existing = self.open(table.name) if self.exists(table.name) else None
+        fresh = existing is None or existing.schema() != Schema.from_arrow(table.arrow_schema)
+        if existing is None or fresh or not _has_properties(existing, table):
+            fresh = True
+            self.guard()
+            with committing(f"create {table.name}"):
+                existing = DeltaTable.create(
+                    str(self.path(table.name).absolute()),
+                    table.arrow_schema,
+                    "error" if existing is None else "overwrite",
+                    description=table.comment,
+                    configuration=PROPERTIES,
+                    commit_properties=made_by,
+                    # Some of the properties are known to Spark and Databricks only.
+                    raise_if_key_not_exists=False,
+                )
+        has = existing.metadata().configuration
+        for name, condition in table.checks.items():
+            if f"delta.constraints.{name}" not in has:
+                self.guard()
+                with committing(f"constrain {table.name} {name}"):
+                    existing.alter.add_constraint({name: condition}, commit_properties=made_by)
+        return fresh
 
     def _committed(self, table: str, commit_id: str) -> Committed:
         # The newest first: a table's creation carries the same id as the rows that follow it.
         for commit in self.open(table).history(_HISTORY):
             if user_metadata(commit).get("commit_id") == commit_id:
-                rows = int(commit.get("operationMetrics", {}).get("numOutputRows", 0))
-                return Committed(table, int(commit["version"]), rows)
+                metrics = commit.get("operationMetrics", {})
+                rows = metrics.get("numOutputRows", metrics.get("num_added_rows", 0))
+                return Committed(table, int(commit["version"]), int(rows))
         raise LakeError(
             f"The write to {table} is not among its last {_HISTORY} commits: it was skipped or"
             " overtaken. Run again."
@@ -195,9 +276,12 @@ class Lake:
         return [f.path for f in files if not _has_size(base / f.path, f.size)]
 
 
-@lru_cache(maxsize=1)
-def _session_for_ddl(spark: SparkSession) -> SparkSession:
-    return spark.newSession()
+def _has_properties(existing: DeltaTable, table: Table) -> bool:
+    """Whether an existing table has the properties of all tables and no check but its spec's."""
+    prefix = "delta.constraints."
+    has = existing.metadata().configuration
+    checks = {k.removeprefix(prefix): v for k, v in has.items() if k.startswith(prefix)}
+    return PROPERTIES.items() <= has.items() and checks.items() <= table.checks.items()
 
 
 def _has_size(path: Path, size: int) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from beatlake.failpoints import committing
 from beatlake.lake import DataFile, Lake
 
 CURRENT = "current.json"
@@ -59,7 +60,9 @@ class Release(_Frozen):
     """A published set of table versions.
 
     ``identity`` is the hash of everything that decides the content (input, settings, code): a run
-    of the same identity has nothing to do. ``inputs`` lists the files that were read, by name.
+    of the same identity has nothing to do. ``inputs`` lists the files that were read, by name,
+    ``figures`` the key figures that the next release is compared with, ``accepted`` the drift rules
+    that were broken and accepted by name.
     """
 
     release: int
@@ -72,6 +75,9 @@ class Release(_Frozen):
     absent: list[str]
     settings: dict[str, object]
     tables: dict[str, ReleasedTable]
+    rolled_back_to: int | None = None
+    figures: dict[str, float | None] = {}
+    accepted: list[str] = []
 
 
 def directory(lake: Lake) -> Path:
@@ -85,17 +91,18 @@ def load(lake: Lake, number: int | None = None) -> Release:
     Raises:
         NoReleaseError: there is none, or not that one.
     """
-    name = CURRENT if number is None else f"{number}.json"
+    listed = numbers(lake)
+    if not listed:
+        raise NoReleaseError(
+            f"{lake.root} holds no release yet. Make one: "
+            f"beatlake run --input DIR --lake {lake.root}"
+        )
+    number = listed[-1] if number is None else number
     try:
-        text = (directory(lake) / name).read_text(encoding="utf-8")
+        text = (directory(lake) / f"{number}.json").read_text(encoding="utf-8")
     except FileNotFoundError:
-        if number is None:
-            raise NoReleaseError(
-                f"{lake.root} holds no release yet. Make one: "
-                f"beatlake run --input DIR --lake {lake.root}"
-            ) from None
-        listed = ", ".join(str(n) for n in numbers(lake)) or "none"
-        raise NoReleaseError(f"There is no release {number}; there are: {listed}.") from None
+        known = ", ".join(str(n) for n in listed)
+        raise NoReleaseError(f"There is no release {number}; there are: {known}.") from None
     return Release.model_validate_json(text)
 
 
@@ -106,20 +113,32 @@ def numbers(lake: Lake) -> list[int]:
 
 
 def save(lake: Lake, release: Release) -> None:
-    """Write ``N.json``, then ``current.json``, each by rename."""
-    text = json.dumps(release.model_dump(mode="json"), indent=1)
-    for name in (f"{release.release}.json", CURRENT):
-        _replace(directory(lake) / name, text)
+    """Write ``N.json``, then ``current.json``, each by rename.
+
+    ``current.json`` never stays behind: whoever wrote an older release into it late, having slept,
+    finds the newer one and writes that.
+    """
+    replace(directory(lake) / f"{release.release}.json", _text(release))
+    newest = None
+    while newest != (seen := numbers(lake)[-1]):
+        newest = seen
+        replace(directory(lake) / CURRENT, _text(load(lake, newest)))
 
 
-def _replace(path: Path, text: str) -> None:
+def _text(release: Release) -> str:
+    return json.dumps(release.model_dump(mode="json"), indent=1)
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file by rename, so that it is always whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
-    os.replace(temporary, path)
+    with committing(path.name):
+        os.replace(temporary, path)
 
 
 def incomplete(lake: Lake, release: Release) -> list[str]:

@@ -17,7 +17,7 @@ import beatlake
 from beatlake.errors import BeatlakeError
 from beatlake.lake import LakeError
 from beatlake.reading.errors import ReadingError
-from beatlake.releases import NoReleaseError, load, save
+from beatlake.releases import NoReleaseError, load, numbers, save
 
 
 def plain(value: Any) -> Any:
@@ -180,8 +180,9 @@ def test_a_name_that_is_no_table_name_is_refused(tiny: TinyLake, name: str) -> N
     "text", ["", "{", "[]", '{"release": 1}', '{"release": "one"}', "\x00", "null"]
 )
 def test_a_release_file_that_is_no_release_is_named(tiny: TinyLake, text: str) -> None:
-    (tiny.root / "releases" / "current.json").write_text(text, encoding="utf-8")
-    with pytest.raises(ReadingError, match=r"current\.json is not a release"):
+    newest = numbers(tiny.lake)[-1]
+    (tiny.root / "releases" / f"{newest}.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ReadingError, match=rf"{newest}\.json is not a release"):
         beatlake.open(tiny.root)
 
 

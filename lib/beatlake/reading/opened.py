@@ -38,7 +38,7 @@ def open_lake(path: str | os.PathLike[str], release: int | None = None) -> OpenL
     try:
         return OpenLake(lake, releases.load(lake, release))
     except ValidationError as error:
-        name = releases.CURRENT if release is None else f"{release}.json"
+        name = f"{releases.numbers(lake)[-1] if release is None else release}.json"
         where = "/".join(str(part) for part in error.errors()[0]["loc"])
         raise ReadingError(
             f"{releases.directory(lake) / name} is not a release:"

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from beatlake.lake import Committed
 from beatlake.quality.contract import contracts
 from beatlake.quality.counting import Tally
+from beatlake.quality.drift import drift
 from beatlake.releases import InputFile
 from beatlake.tables import registry
 
@@ -115,3 +116,12 @@ def grain_problems(
         f"silver.recordings has {row['found']:,} rows for {row['expected']:,} distinct ISRCs of"
         " audio features, Spotify tracks and Beatport tracks."
     ]
+
+
+def figures(frame: DataFrame, table: str) -> dict[str, float | None]:
+    """The key figures of one table, by name, in one query."""
+    wanted = {name: f for name, f in drift().figures.items() if f.table == table}
+    row = frame.agg(
+        *[F.expr(figure.value).cast("double").alias(name) for name, figure in wanted.items()]
+    ).collect()[0]
+    return {name: row[name] for name in wanted}

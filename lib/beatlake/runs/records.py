@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from beatlake.lake import Committed, Lake, Stamp
 from beatlake.tables import ops
-from beatlake.tables.spec import Table
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
     from beatlake.quality.counting import Tally
 
-#: Records are written together once this many seconds have passed: a commit costs 0.3 s, and a
-#: killed run repeats no more than the stages of this time.
-FLUSH_S = 10.0
 STAMPED_AS = "ops"
 
 
@@ -52,9 +44,8 @@ class StageRecords:
         self._lake = lake
         self._stamp = Stamp(run_id, STAMPED_AS, "", code_version)
         self._earlier = _read(lake)
-        self._pending: list[StageRecord] = []
-        self._flushed_at = time.monotonic()
         self._lock = threading.Lock()
+        self._newest: int | None = None
 
     def usable(self, stage_key: str) -> StageRecord | None:
         """The newest record of a key whose outputs are all there, made under that key."""
@@ -70,51 +61,18 @@ class StageRecords:
         files = self._lake.files(output.table, output.version)
         return not self._lake.missing(output.table, files)
 
-    def add(self, spark: SparkSession, record: StageRecord) -> None:
-        """Keep a record; write it, with others, when the last write is long enough ago."""
+    def add(self, record: StageRecord) -> None:
+        """Write a record, so that a run that is killed from now on need not repeat the stage."""
         with self._lock:
-            self._pending.append(record)
-            if time.monotonic() - self._flushed_at >= FLUSH_S:
-                self._flush(spark)
+            committed = self._lake.record(ops.STAGES, [record.row()], self._stamp, "append")
+            self._newest = committed.version
 
-    def flush(self, spark: SparkSession) -> None:
-        """Write the records that are not written yet."""
-        with self._lock:
-            self._flush(spark)
-
-    def _flush(self, spark: SparkSession) -> None:
-        if self._pending:
-            append(spark, self._lake, ops.STAGES, [r.row() for r in self._pending], self._stamp)
-            self._pending = []
-        self._flushed_at = time.monotonic()
-
-
-def append(
-    spark: SparkSession,
-    lake: Lake,
-    table: Table,
-    rows: Sequence[dict[str, object]],
-    stamp: Stamp,
-) -> Committed:
-    """Append rows to an ops table in one commit."""
-    frame = spark.createDataFrame([_ordered(row, table) for row in rows], table.schema_ddl)
-    return lake.write(spark, table, frame.coalesce(1), stamp, mode="append")
-
-
-def replace(
-    spark: SparkSession,
-    lake: Lake,
-    table: Table,
-    rows: Iterable[dict[str, object]],
-    stamp: Stamp,
-) -> Committed:
-    """Replace the rows of an ops table in one commit."""
-    frame = spark.createDataFrame([_ordered(row, table) for row in rows], table.schema_ddl)
-    return lake.write(spark, table, frame.coalesce(1), stamp)
-
-
-def _ordered(row: dict[str, object], table: Table) -> tuple[object, ...]:
-    return tuple(row[name] for name in table.column_names)
+    @property
+    def committed(self) -> Committed:
+        """`ops.stages` as this run left it."""
+        version = self._newest
+        table = self._lake.open(ops.STAGES.name, version)
+        return Committed(ops.STAGES.name, table.version(), table.count())
 
 
 def now() -> datetime:

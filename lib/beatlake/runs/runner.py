@@ -10,14 +10,15 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from beatlake import releases
 from beatlake.config import ConfigError, Settings
 from beatlake.errors import GateError
-from beatlake.lake import Committed, Lake, Stamp
+from beatlake.lake import Committed, Lake, LakeError, Stamp
+from beatlake.quality import drift
 from beatlake.releases import InputFile, Release, ReleasedTable
-from beatlake.runs import plan, records
+from beatlake.runs import lease as leases
+from beatlake.runs import plan, publishing, records
 from beatlake.runs.inputs import RunInputs, discover
 from beatlake.runs.records import StageRecord, StageRecords
 from beatlake.runs.report import Reporter, RunReport, StageReport
@@ -70,26 +71,46 @@ def run(
     keys = plan.keys(planned)
     identity = plan.identity(keys)
     publishes = only in (None, PUBLISH)
-    if before is not None and publishes and not forced and before.identity == identity:
-        gone = releases.incomplete(lake, before)
-        if not gone:
-            elapsed = time.monotonic() - started
-            return RunReport(before.run_id, "nothing to do", before, elapsed, absent=inputs.absent)
-        reporter.message(f"{len(gone)} data files of the release are gone, e.g. {gone[0]}.")
-    job = _Job(
-        lake,
-        settings,
-        reporter,
-        inputs,
-        described,
-        planned if publishes else _needed(planned, chosen),
-        keys,
-        identity,
-        forced,
-        chosen,
-        publishes,
-    )
-    return job.run(started)
+
+    def idle() -> RunReport | None:
+        newest = _newest(lake)
+        if newest is None or not publishes or forced or newest.identity != identity:
+            return None
+        gone = releases.incomplete(lake, newest)
+        if gone:
+            reporter.message(f"{len(gone)} data files of the release are gone, e.g. {gone[0]}.")
+            return None
+        elapsed = time.monotonic() - started
+        return RunReport(newest.run_id, "nothing to do", newest, elapsed, absent=inputs.absent)
+
+    if found := idle():
+        return found
+    run_id = publishing.new_run_id()
+    lease = leases.take(lake, run_id, settings.lease_s)
+    try:
+        publishing.catch_up(lake)
+        # Another run may have published what this one would, before it took the lease.
+        if found := idle():
+            return found
+        job = _Job(
+            lease.lake,
+            lease,
+            _newest(lake),
+            run_id,
+            settings,
+            reporter,
+            inputs,
+            described,
+            planned if publishes else _needed(planned, chosen),
+            keys,
+            identity,
+            forced,
+            chosen,
+            publishes,
+        )
+        return job.run(started)
+    finally:
+        lease.give_back()
 
 
 def _newest(lake: Lake) -> Release | None:
@@ -146,15 +167,14 @@ def _needed(planned: list[plan.Stage], chosen: frozenset[str]) -> list[plan.Stag
     return [stage for stage in planned if stage.name in needed]
 
 
-def _new_run_id() -> str:
-    return f"{records.now():%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
-
-
 @dataclass
 class _Job:
     """One run that has something to do."""
 
     lake: Lake
+    lease: leases.Lease
+    before: Release | None
+    run_id: str
     settings: Settings
     reporter: Reporter
     inputs: RunInputs
@@ -165,10 +185,11 @@ class _Job:
     forced: frozenset[str]
     chosen: frozenset[str]
     publishes: bool
-    run_id: str = field(default_factory=_new_run_id)
     committed: dict[str, Committed] = field(default_factory=dict)
     done: dict[str, StageRecord] = field(default_factory=dict)
     reports: list[StageReport] = field(default_factory=list)
+    figures: dict[str, float | None] = field(default_factory=dict)
+    accepted: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, started: float) -> RunReport:
@@ -185,10 +206,9 @@ class _Job:
         try:
             with watched(spark, self.reporter):
                 self._run_stages(spark)
-                self.stage_records.flush(spark)
                 if self.publishes:
                     self._audit(spark)
-                    release = self._publish(spark)
+                    release = self._publish()
         except BaseException as error:
             failure = error
             raise
@@ -271,7 +291,7 @@ class _Job:
             tuple(outputs),
             tuple(self._tallies(counted)),
         )
-        self.stage_records.add(spark, record)
+        self.stage_records.add(record)
         return record
 
     def _tallies(self, counted: list[Counted]) -> list[Tally]:
@@ -346,50 +366,65 @@ class _Job:
                     )
                 )
             )
-        if problems:
+        self.figures = self._figures(spark)
+        before = self.before.figures if self.before is not None else {}
+        moved, self.accepted = drift.drift().problems(before, self.figures, self.settings.accept)
+        if problems := problems + moved:
             raise GateError("Nothing was published. " + "\n".join(problems))
+
+    def _figures(self, spark: SparkSession) -> dict[str, float | None]:
+        """The key figures of the release to be; taken over where their table is the same."""
+        from beatlake.runs import audit
+
+        declared = drift.drift().figures
+        before = {} if self.before is None else self.before.figures
+        figures: dict[str, float | None] = {}
+        for table in dict.fromkeys(figure.table for figure in declared.values()):
+            version = self.committed[table].version
+            names = [name for name, figure in declared.items() if figure.table == table]
+            known = None if self.before is None else self.before.tables.get(table)
+            same = known is not None and known.version == version
+            if same and before.keys() >= set(names):
+                figures |= {name: before[name] for name in names}
+            else:
+                frame = self.lake.read(spark, registry.table(table), version)
+                figures |= audit.figures(frame, table)
+        return {name: figures[name] for name in declared}
 
     def _all_tallies(self) -> list[Tally]:
         return [t for stage in self.planned for t in self.done[stage.name].tallies]
 
-    def _publish(self, spark: SparkSession) -> Release:
+    def _publish(self) -> Release:
         stamp = Stamp(self.run_id, records.STAMPED_AS, self.identity, self.code_version)
         ledger, quality = self._ledger_rows(), self._quality_rows()
         for table, rows in ((ops.LEDGER, ledger), (ops.QUALITY, quality)):
-            committed = records.replace(spark, self.lake, table, rows, stamp)
-            self.committed[table.name] = committed
-        stages_head = self.lake.open(ops.STAGES.name)
-        self.committed[ops.STAGES.name] = Committed(
-            ops.STAGES.name, stages_head.version(), stages_head.count()
-        )
-        number = (releases.numbers(self.lake) or [0])[-1] + 1
-        published_at = records.now()
+            self.committed[table.name] = self.lake.record(table, rows, stamp, "overwrite")
+        self.committed[ops.STAGES.name] = self.stage_records.committed
         release = Release(
-            release=number,
+            release=publishing.next_number(self.lake),
             kind="run",
             run_id=self.run_id,
             identity=self.identity,
-            published_at=published_at.isoformat(timespec="seconds"),
+            published_at=records.now().isoformat(timespec="seconds"),
             code_version=self.code_version,
             inputs=dict(self.described),
             absent=self.inputs.absent,
             settings=self.settings.model_dump(mode="json"),
             tables={name: self._released(c) for name, c in sorted(self.committed.items())},
+            figures=self.figures,
+            accepted=self.accepted,
         )
-        row = {
-            "release": number,
-            "kind": release.kind,
-            "run_id": self.run_id,
-            "identity": self.identity,
-            "published_at": published_at,
-            "manifest": release.model_dump_json(),
-        }
-        records.append(spark, self.lake, ops.RELEASES, [row], stamp)
-        releases.save(self.lake, release)
+        publishing.publish(self.lease, release, stamp)
         return release
 
     def _released(self, committed: Committed) -> ReleasedTable:
         stamped = self.lake.stamped(committed.table, committed.version)
+        expected = self._made_under(committed.table)
+        if expected is not None and stamped.get("stage_key") != expected:
+            raise LakeError(
+                f"Version {committed.version} of {committed.table} is no longer what this run"
+                " wrote or verified. Nothing was published; run again."
+            )
         return ReleasedTable(
             path=str(self.lake.path(committed.table).relative_to(self.lake.root)),
             version=committed.version,
@@ -399,6 +434,15 @@ class _Job:
             run_id=stamped["run_id"],
             files=self.lake.files(committed.table, committed.version),
         )
+
+    def _made_under(self, table: str) -> str | None:
+        """The key that the commit of a released version must carry; None for `ops.stages`."""
+        if table == ops.STAGES.name:
+            return None
+        if table in (ops.LEDGER.name, ops.QUALITY.name):
+            return self.identity
+        made_by = plan.producers(self.planned)
+        return self.keys[made_by[table]]
 
     def _ledger_rows(self) -> list[dict[str, object]]:
         return [
@@ -458,8 +502,8 @@ class _Job:
         }
         stamp = Stamp(self.run_id, records.STAMPED_AS, self.identity, self.code_version)
         try:
-            self.stage_records.flush(spark)
-            records.append(spark, self.lake, ops.RUNS, [row], stamp)
+            # Not guarded: a run that lost its lease leaves a record too.
+            Lake(self.lake.root).record(ops.RUNS, [row], stamp, "append")
         except Exception as error:
             if failure is None:
                 raise

@@ -368,6 +368,15 @@ RECORDING_GENRES = Table(
     key=("isrc", "genre_id"),
 )
 
+
+def _counted(has: str, count: str) -> str:
+    """The check that a side exists exactly where rows of it were counted.
+
+    Without parentheses, which delta-rs drops: Spark and it read this the same way.
+    """
+    return f"{has} AND {count} > 0 OR NOT {has} AND {count} = 0"
+
+
 RECORDINGS = Table(
     name="silver.recordings",
     comment=(
@@ -446,8 +455,8 @@ RECORDINGS = Table(
     key=("isrc",),
     checks={
         "has_a_side": "has_audio OR has_spotify OR has_beatport",
-        "spotify_counted": "has_spotify = (n_spotify_tracks > 0)",
-        "beatport_counted": "has_beatport = (n_beatport_tracks > 0)",
+        "spotify_counted": _counted("has_spotify", "n_spotify_tracks"),
+        "beatport_counted": _counted("has_beatport", "n_beatport_tracks"),
     },
 )
 

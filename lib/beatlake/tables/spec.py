@@ -1,16 +1,19 @@
 """What a table is: columns, types, nullability, units, comments, key and checks, in one place.
 
-The DDL, the Delta column comments, the NOT NULL and CHECK constraints, the validation of a frame
-before it is written, the data dictionary and the empty tables of absent inputs all come from here.
+The table's creation, the Delta column comments, the NOT NULL and CHECK constraints, the validation
+of a frame before it is written, the data dictionary and the empty tables of absent inputs all come
+from here.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
 #: Properties that every table gets, because workspaces have other defaults. They keep a table at
@@ -25,6 +28,9 @@ PROPERTIES: Mapping[str, str] = {
     "delta.checkpointInterval": "100",
     # Keys and dates come first; statistics of every measure make writes slower and skip nothing.
     "delta.dataSkippingNumIndexedCols": "8",
+    # Only `beatlake vacuum` knows which versions a release names: nothing else may tidy up.
+    "delta.logRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": "interval 36500 days",
 }
 
 
@@ -80,19 +86,16 @@ class Table:
         """Column names in order."""
         return [column.name for column in self.columns]
 
-    def ddl(self, identifier: str) -> str:
-        """The CREATE TABLE statement for this spec under ``identifier`` (already quoted)."""
-        columns = ",\n  ".join(
-            f"`{column.name}` {column.type}{'' if column.nullable else ' NOT NULL'}"
-            f" COMMENT {_literal(column.description)}"
-            for column in self.columns
-        )
-        properties = dict(PROPERTIES)
-        properties |= {f"delta.constraints.{name}": sql for name, sql in self.checks.items()}
-        listed = ", ".join(f"{_literal(k)} = {_literal(v)}" for k, v in properties.items())
-        return (
-            f"CREATE TABLE {identifier} (\n  {columns}\n) USING DELTA"
-            f" COMMENT {_literal(self.comment)} TBLPROPERTIES ({listed})"
+    @property
+    def arrow_schema(self) -> pa.Schema:
+        """The columns as an Arrow schema, with NOT NULL and the descriptions as comments."""
+        import pyarrow as pa
+
+        return pa.schema(
+            [
+                pa.field(c.name, arrow_type(c.type), c.nullable, {"comment": c.description})
+                for c in self.columns
+            ]
         )
 
     @property
@@ -127,11 +130,36 @@ class Table:
         return frame.select(*expected)
 
 
-def _literal(text: str) -> str:
-    r"""A SQL string literal.
+def arrow_type(name: str) -> pa.DataType:
+    """The Arrow type of a Spark type's simple name.
 
-    >>> print(_literal("Beatport's own"))
-    'Beatport\'s own'
+    >>> arrow_type("array<struct<table:string,rows:bigint>>")
+    ListType(list<item: struct<table: string, rows: int64>>)
+
+    Raises:
+        SpecError: the type is not one that tables of the lake have.
     """
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+    import pyarrow as pa
+
+    plain = {
+        "string": pa.string(),
+        "boolean": pa.bool_(),
+        "smallint": pa.int16(),
+        "int": pa.int32(),
+        "bigint": pa.int64(),
+        "float": pa.float32(),
+        "double": pa.float64(),
+        "date": pa.date32(),
+        "timestamp": pa.timestamp("us", "UTC"),
+        "binary": pa.binary(),
+    }
+    if name in plain:
+        return plain[name]
+    if decimal := re.fullmatch(r"decimal\((\d+),(\d+)\)", name):
+        return pa.decimal128(int(decimal[1]), int(decimal[2]))
+    if array := re.fullmatch(r"array<(.+)>", name):
+        return pa.list_(arrow_type(array[1]))
+    if struct := re.fullmatch(r"struct<([^<>]+)>", name):
+        parts = (part.split(":", 1) for part in struct[1].split(","))
+        return pa.struct([(column, arrow_type(kind)) for column, kind in parts])
+    raise SpecError(f"{name} is not a type that a table of the lake can have.")

@@ -1,0 +1,5 @@
+"""`python -m beatlake.cli`."""
+
+from beatlake.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,205 @@
+"""One writer at a time: a lease that is kept alive, and an epoch that fences off who lost it.
+
+Whoever takes the lease commits the next epoch to `ops.releases` as a transaction that only one
+taker can make, and publishes with a transaction of the same epoch. A holder that was overtaken
+while it slept therefore cannot publish: its number comes too late. Who holds the lease and when it
+was last seen alive is in ``releases/lease-EPOCH.json``, which decides nothing but who waits.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from beatlake import releases
+from beatlake.errors import ConflictError
+from beatlake.lake import APPLICATION, Committed, Lake, OvertakenError, Stamp
+from beatlake.tables import ops
+
+#: A lease is renewed this many times before it would expire.
+_BEATS = 4
+#: A check of the epoch holds good for so long, in seconds.
+_TRUSTED_S = 0.5
+
+
+class Holder(BaseModel):
+    """Who holds a lease, and when it was last seen alive."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run_id: str
+    host: str
+    pid: int
+    place: str | None
+    since: datetime
+    seen: datetime
+    expires_s: float
+    ended: bool = False
+
+    def alive(self, now: datetime) -> bool:
+        """Whether the lease is held: not given back, not expired, its process not known dead."""
+        if self.ended or now - self.seen > timedelta(seconds=self.expires_s):
+            return False
+        return self.place is None or self.place != _place() or _runs(self.pid)
+
+
+@dataclass
+class Lease:
+    """The right to write to a lake, until it is given back or lost."""
+
+    lake: Lake
+    epoch: int
+    holder: Holder
+    _trusted_until: float = 0.0
+    _lost: str | None = None
+    _ended: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def check(self) -> None:
+        """Raise if the lease was lost.
+
+        Raises:
+            ConflictError: another run has taken it over.
+        """
+        with self._lock:
+            if self._lost is None and time.monotonic() >= self._trusted_until:
+                newest = epoch(self.lake)
+                if newest != self.epoch:
+                    self._lost = _taken_over(self.lake, newest)
+                self._trusted_until = time.monotonic() + _TRUSTED_S
+            if self._lost is not None:
+                raise ConflictError(self._lost)
+
+    def publish(self, row: dict[str, object], stamp: Stamp) -> Committed:
+        """Add a release to `ops.releases`, the one commit that publishes it.
+
+        Raises:
+            ConflictError: another run has taken the lease over.
+        """
+        self.check()
+        try:
+            return self.lake.record(ops.RELEASES, [row], stamp, "append", 2 * self.epoch + 1)
+        except OvertakenError as error:
+            raise ConflictError(_taken_over(self.lake, epoch(self.lake))) from error
+
+    def give_back(self) -> None:
+        """Let the next run begin at once."""
+        self._ended.set()
+        self._beat(ended=True)
+
+    def keep(self) -> None:
+        """Show that the holder is alive, until the lease is given back or lost."""
+        while not self._ended.wait(self.holder.expires_s / _BEATS):
+            try:
+                self.check()
+            except ConflictError:
+                return
+            self._beat(ended=False)
+
+    def _beat(self, *, ended: bool) -> None:
+        seen = self.holder.model_copy(update={"seen": _now(), "ended": ended})
+        releases.replace(_path(self.lake, self.epoch), seen.model_dump_json(indent=1))
+
+
+def take(lake: Lake, run_id: str, expires_s: float) -> Lease:
+    """The lease of a lake, with its heartbeat going.
+
+    Raises:
+        ConflictError: another run holds it; the message says which, where and since when.
+    """
+    now = _now()
+    held = epoch(lake)
+    holder = holder_of(lake, held)
+    if holder is not None and holder.alive(now):
+        raise ConflictError(
+            f"Run {holder.run_id} on {holder.host} (process {holder.pid}) has held {lake.root}"
+            f" since {holder.since:%Y-%m-%d %H:%M:%S} UTC and was alive {_ago(now, holder.seen)}."
+            f" Wait for it; if it is dead, its lease ends {holder.expires_s:g} s after its last"
+            " sign of life."
+        )
+    mine = Holder(
+        run_id=run_id,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        place=_place(),
+        since=now,
+        seen=now,
+        expires_s=expires_s,
+    )
+    lease = Lease(lake, held + 1, mine)
+    stamp = Stamp(run_id, "lease", "", "", {})
+    try:
+        lake.record(ops.RELEASES, (), stamp, "append", 2 * lease.epoch)
+    except OvertakenError:
+        raise ConflictError(
+            f"Another run took {lake.root} at the same moment. Wait for it."
+        ) from None
+    lease._beat(ended=False)
+    for old in releases.directory(lake).glob("lease-*.json"):
+        if old != _path(lake, lease.epoch):
+            old.unlink(missing_ok=True)
+    lease.lake = replace(lake, guard=lease.check)
+    threading.Thread(target=lease.keep, daemon=True, name="lease").start()
+    return lease
+
+
+def epoch(lake: Lake) -> int:
+    """The newest epoch of a lake; 0 before the first lease."""
+    if not lake.exists(ops.RELEASES.name):
+        return 0
+    return (lake.open(ops.RELEASES.name).transaction_version(APPLICATION) or 0) // 2
+
+
+def holder_of(lake: Lake, number: int) -> Holder | None:
+    """Who took the lease of an epoch; None where nobody says so."""
+    try:
+        return Holder.model_validate_json(_path(lake, number).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+def _path(lake: Lake, number: int) -> Path:
+    return releases.directory(lake) / f"lease-{number}.json"
+
+
+def _taken_over(lake: Lake, newest: int) -> str:
+    holder = holder_of(lake, newest)
+    by = f"run {holder.run_id} on {holder.host}" if holder is not None else "another run"
+    return (
+        f"This run gave no sign of life for too long, and {by} has taken {lake.root} over."
+        " This run published nothing after that."
+    )
+
+
+def _place() -> str | None:
+    """Where process numbers mean what they mean here; None where that cannot be told."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return json.dumps([boot, os.readlink("/proc/self/ns/pid")])
+    except OSError:
+        return None
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there; a zombie that nobody has waited for is not."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] not in ("Z", "X")
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def _ago(now: datetime, then: datetime) -> str:
+    return f"{max(0.0, (now - then).total_seconds()):.0f} s ago"

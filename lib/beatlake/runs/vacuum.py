@@ -1,0 +1,81 @@
+"""Removing data files that no kept release names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from beatlake import releases
+from beatlake.lake import Lake
+from beatlake.runs import lease as leases
+from beatlake.runs import publishing
+from beatlake.tables import ops
+
+
+@dataclass(frozen=True)
+class Vacuumed:
+    """What was removed, or would be: releases by number, files, and their size."""
+
+    kept: list[int]
+    dropped: list[int]
+    files: int
+    size: int
+
+
+def vacuum(lake: Lake, keep: int, *, dry_run: bool, expires_s: float) -> Vacuumed:
+    """Keep the newest releases with their files and remove all other data files of the lake.
+
+    Files of runs that did not get as far as a release go too: such a run begins anew. The logs of
+    the tables stay as they are, and `ops.releases` goes on naming every release there ever was.
+
+    Args:
+        lake: the lake.
+        keep: how many of the newest releases stay readable, at least 1.
+        dry_run: only say what would be removed.
+        expires_s: how long the lease holds.
+
+    Raises:
+        NoReleaseError: the lake has no release.
+        ConflictError: a run holds the lake.
+    """
+    lease = leases.take(lake, publishing.new_run_id(), expires_s)
+    try:
+        publishing.catch_up(lake)
+        releases.load(lake)
+        numbers = releases.numbers(lake)
+        kept, dropped = numbers[-keep:], numbers[:-keep]
+        named = {
+            lake.path(name) / file.path
+            for number in kept
+            for name, table in releases.load(lake, number).tables.items()
+            for file in table.files
+        }
+        # What runs did is added to and never replaced; the next run reads it to its end.
+        named |= {
+            lake.path(table.name) / file.path
+            for table in (ops.RELEASES, ops.RUNS, ops.STAGES)
+            if lake.exists(table.name)
+            for file in lake.files(table.name, lake.open(table.name).version())
+        }
+        unnamed = [path for path in _data_files(lake) if path not in named]
+        found = Vacuumed(kept, dropped, len(unnamed), sum(p.stat().st_size for p in unnamed))
+        if not dry_run:
+            # First the releases, so that nobody opens one whose files are going.
+            for number in dropped:
+                lease.check()
+                (releases.directory(lake) / f"{number}.json").unlink()
+            for path in unnamed:
+                lease.check()
+                path.unlink()
+        return found
+    finally:
+        lease.give_back()
+
+
+def _data_files(lake: Lake) -> list[Path]:
+    """The Parquet files of all tables, those of their logs apart."""
+    return sorted(
+        path
+        for path in lake.root.glob("*/*/*.parquet")
+        if path.is_file() and not path.is_symlink() and path.parent.name != "_delta_log"
+    )
