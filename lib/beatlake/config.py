@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from beatlake.resources import read_conf
 from beatlake.session import SparkSettings
@@ -75,6 +75,17 @@ class AggregateSettings(Section):
     )
 
 
+class NotifySettings(Section):
+    """Who is told that a run has ended."""
+
+    webhook: SecretStr | None = Field(
+        None, description="Address that gets the run's figures as JSON by POST."
+    )
+    command: str | None = Field(
+        None, description="Command that gets them on its standard input; no shell is involved."
+    )
+
+
 class Settings(Section):
     """Everything a run can be told."""
 
@@ -82,6 +93,7 @@ class Settings(Section):
     ingest: IngestSettings = Field(default_factory=IngestSettings)
     integrate: IntegrateSettings = Field(default_factory=IntegrateSettings)
     aggregate: AggregateSettings = Field(default_factory=AggregateSettings)
+    notify: NotifySettings = Field(default_factory=NotifySettings)
     lease_s: float = Field(
         60.0,
         ge=1,

@@ -92,8 +92,8 @@ def _by_key(old: OpenTable, new: OpenTable, key: tuple[str, ...]) -> tuple[int, 
     query = (
         f"WITH o AS (SELECT *, true AS _o, to_json(t) AS _j FROM ({old.scan}) t),"
         f" n AS (SELECT *, true AS _n, to_json(t) AS _j FROM ({new.scan}) t)"
-        " SELECT count_if(_o IS NULL), count_if(_n IS NULL),"
-        f" count_if(_o AND _n AND o._j <> n._j) FROM o FULL JOIN n ON {on}"
+        " SELECT count(*) FILTER (_o IS NULL), count(*) FILTER (_n IS NULL),"
+        f" count(*) FILTER (_o AND _n AND o._j <> n._j) FROM o FULL JOIN n ON {on}"
     )
     row = connect().execute(query).fetchone()
     assert row is not None

@@ -18,7 +18,7 @@ from beatlake.lake import Committed, Lake, LakeError, Stamp
 from beatlake.quality import drift
 from beatlake.releases import InputFile, Release, ReleasedTable
 from beatlake.runs import lease as leases
-from beatlake.runs import plan, publishing, records
+from beatlake.runs import notify, plan, publishing, records
 from beatlake.runs.inputs import RunInputs, discover
 from beatlake.runs.records import StageRecord, StageRecords
 from beatlake.runs.report import Reporter, RunReport, StageReport
@@ -62,6 +62,37 @@ def run(
         ConfigError: a stage is named that does not exist.
     """
     started = time.monotonic()
+    try:
+        report = _run(
+            input_directory,
+            lake,
+            settings,
+            reporter,
+            started,
+            force=force,
+            from_stage=from_stage,
+            only=only,
+        )
+    except BaseException as error:
+        seconds = time.monotonic() - started
+        ended = notify.failed(str(lake.root), input_directory, error, seconds)
+        notify.tell(settings.notify, ended, reporter)
+        raise
+    notify.tell(settings.notify, notify.done(str(lake.root), input_directory, report), reporter)
+    return report
+
+
+def _run(
+    input_directory: str,
+    lake: Lake,
+    settings: Settings,
+    reporter: Reporter,
+    started: float,
+    *,
+    force: bool,
+    from_stage: str | None,
+    only: str | None,
+) -> RunReport:
     inputs = discover(input_directory, settings.ingest)
     before = _newest(lake)
     described = inputs.described(before)

@@ -1,0 +1,93 @@
+"""Telling somebody that a run has ended: a webhook or a command, with the run's figures as JSON."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shlex
+import subprocess
+import urllib.request
+from dataclasses import asdict, dataclass
+from urllib.parse import urlsplit
+
+from beatlake.config import NotifySettings
+from beatlake.runs.report import Reporter, RunReport
+
+_TIMEOUT_S = 15
+_LONGEST_REASON = 2000
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended: what a webhook gets as its body and a command on its standard input."""
+
+    lake: str
+    input_directory: str
+    outcome: str
+    exit_code: int
+    reason: str | None
+    seconds: float
+    run_id: str | None = None
+    release: int | None = None
+    tables: int | None = None
+    rows: int | None = None
+    figures: dict[str, float | None] | None = None
+
+
+def done(lake: str, input_directory: str, report: RunReport) -> Ended:
+    """A run that ended well."""
+    release = report.release
+    return Ended(
+        lake,
+        input_directory,
+        report.outcome,
+        0,
+        None,
+        report.seconds,
+        report.run_id,
+        release.release,
+        len(release.tables),
+        sum(table.rows for table in release.tables.values()),
+        release.figures,
+    )
+
+
+def failed(lake: str, input_directory: str, error: BaseException, seconds: float) -> Ended:
+    """A run that did not."""
+    code = getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 1)
+    reason = (str(error) or type(error).__name__)[:_LONGEST_REASON]
+    return Ended(lake, input_directory, "failed", code, reason, seconds)
+
+
+def tell(settings: NotifySettings, ended: Ended, reporter: Reporter) -> None:
+    """Call the webhook and the command, if they are set.
+
+    What goes wrong here is said and changes nothing: the run has ended as it has.
+    """
+    body = json.dumps(asdict(ended)).encode()
+    if settings.webhook is not None:
+        url = settings.webhook.get_secret_value()
+        try:
+            _post(url, body)
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            # Not the address, which may hold a token.
+            reporter.message(f"The webhook could not be called: {type(error).__name__}.")
+    if settings.command is not None:
+        try:
+            subprocess.run(
+                shlex.split(settings.command),
+                input=body,
+                check=True,
+                timeout=_TIMEOUT_S,
+                capture_output=True,
+            )
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            reporter.message(f"The command of notify.command failed: {error}")
+
+
+def _post(url: str, body: bytes) -> None:
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise ValueError("a webhook is an http or https address")
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=_TIMEOUT_S):
+        pass
