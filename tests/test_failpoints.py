@@ -5,26 +5,29 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import beatlake
-from beatlake import failpoints
+from beatlake import failpoints, releases
 from beatlake.lake import Lake
 from beatlake.quality.contract import contracts
 from beatlake.reading import OpenLake
 from beatlake.runs import publishing
 from beatlake.synth import generate
 
+#: The commit that publishes.
+PUBLISHES = "ops.releases"
 #: Killed at by `make test`: with data written and no commit, and with a release made but no file.
-QUICK = ("during:silver.recordings", "after:ops.releases")
+QUICK = ("during:silver.recordings", f"after:{PUBLISHES}")
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +47,8 @@ def run(folder: Path, lake: Path, **environment: str) -> tuple[int, str]:
         [
             *(sys.executable, "-m", "beatlake.cli", "run", "--input", folder, "--lake", lake),
             *("--log", "json", "--set", "spark.shuffle_partitions=2", "--set", "spark.memory=2g"),
+            # One after the other, so that places are reached in the order of an undisturbed run.
+            *("--set", "parallel_stages=1"),
         ],
         env={**os.environ, **environment},
         capture_output=True,
@@ -92,49 +97,76 @@ def test_every_commit_has_failpoints(undisturbed: tuple[Path, list[str]]) -> Non
     assert len([name for name in announced if name not in files]) == commits(lake)
 
 
-def walk(
-    folder: Path, lake: Path, places: Iterable[str], expected: dict[str, str]
-) -> list[dict[str, Any]]:
-    """Kill a run at one place after the other, each time going on with what it left behind."""
-    seen = []
-    for place in places:
-        code, said = run(folder, lake, **{failpoints.VARIABLE: place})
-        reached = code == -signal.SIGKILL
-        assert reached or code == 0, said
-        released = [release.release for release in publishing.published(Lake(lake))]
-        assert released in ([], [1]), place
-        if (lake / "releases" / "1.json").exists():
-            assert hashes(beatlake.open(lake)) == expected, place
-        seen.append({"place": place, "killed": reached, "published": bool(released)})
+def killed(folder: Path, lake: Path, place: str, expected: dict[str, str]) -> dict[str, Any]:
+    """Kill a run at a place, and see that readers find the whole release or none."""
+    started = time.monotonic()
+    code, said = run(folder, lake, **{failpoints.VARIABLE: place})
+    assert code == -signal.SIGKILL, f"{place}: {code}: {said}"
+    released = [release.release for release in publishing.published(Lake(lake))]
+    assert released in ([], [1]), place
+    if releases.numbers(Lake(lake)):
+        assert hashes(beatlake.open(lake)) == expected, place
+    seconds = round(time.monotonic() - started, 1)
+    found = {
+        "place": place,
+        "seconds": seconds,
+        "commits": commits(lake),
+        "release": bool(released),
+    }
+    if report := os.environ.get("BEATLAKE_FAILPOINT_REPORT"):
+        with Path(report).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(found) + "\n")
+    return found
+
+
+def finished(folder: Path, lake: Path, expected: dict[str, str]) -> None:
+    """Go on after a kill, to the same release and without doing a stage again."""
     code, said = run(folder, lake)
     assert code == 0, said
     assert hashes(beatlake.open(lake)) == expected
-    return seen
+    assert [release.release for release in publishing.published(Lake(lake))] == [1]
+    assert not releases.stale(Lake(lake))
+    done = beatlake.open(lake).table("ops.stages").arrow().to_pylist()
+    assert max(Counter(row["stage"] for row in done).values()) == 1, "a stage ran twice"
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_release(
     folder: Path, undisturbed: tuple[Path, list[str]], tmp_path: Path
 ) -> None:
     expected = hashes(beatlake.open(undisturbed[0]))
-    seen = walk(folder, tmp_path / "lake", QUICK, expected)
-    assert [step["killed"] for step in seen] == [True, True]
-    stages = beatlake.open(tmp_path / "lake").table("ops.stages").arrow().to_pylist()
-    assert max(Counter(row["stage"] for row in stages).values()) == 1, "a stage ran twice"
+    for place in QUICK:
+        killed(folder, tmp_path / "lake", place, expected)
+    finished(folder, tmp_path / "lake", expected)
 
 
 @pytest.mark.full
 def test_a_run_killed_at_every_commit_ends_with_the_same_release(
     folder: Path, undisturbed: tuple[Path, list[str]], tmp_path: Path
 ) -> None:
-    """Before, during and after every write; before and after every other commit."""
-    expected = hashes(beatlake.open(undisturbed[0]))
-    places = []
-    for name in dict.fromkeys(undisturbed[1]):
-        written = "." in name and not name.startswith(("create ", "constrain ", "lease-"))
-        kinds = ("before", "during", "after") if written else ("before", "after")
-        places += [f"{kind}:{name}" for kind in kinds]
-    seen = walk(folder, tmp_path / "lake", places, expected)
-    report = os.environ.get("BEATLAKE_FAILPOINT_REPORT")
-    if report:
-        Path(report).write_text(json.dumps(seen, indent=1), encoding="utf-8")
-    assert sum(step["killed"] for step in seen) > len(places) // 2
+    """Before every commit; within and after every write of rows.
+
+    After any other commit is before the next one. Up to the publishing commit every run goes on
+    where the one before was killed; from there on each begins at the publishing commit.
+    """
+    opened = beatlake.open(undisturbed[0])
+    expected, rows = hashes(opened), {name: opened.table(name).rows for name in opened.tables}
+    names = list(dict.fromkeys(undisturbed[1]))
+    at = names.index(PUBLISHES)
+    lake = tmp_path / "lake"
+    left = 0
+    for name in names[:at]:
+        kinds = ("before", "during", "after") if rows.get(name) else ("before",)
+        for kind in kinds:
+            now = killed(folder, lake, f"{kind}:{name}", expected)["commits"]
+            assert now >= left, "a commit was lost"
+            left = now
+    killed(folder, lake, f"before:{PUBLISHES}", expected)
+    for place in (
+        *(f"{kind}:{PUBLISHES}" for kind in ("during", "after")),
+        *(f"{kind}:{name}" for name in names[at + 1 :] for kind in ("before", "after")),
+    ):
+        copy = tmp_path / place.replace(":", "-")
+        shutil.copytree(lake, copy)
+        killed(folder, copy, place, expected)
+        finished(folder, copy, expected)
+    finished(folder, lake, expected)

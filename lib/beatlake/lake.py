@@ -190,7 +190,8 @@ class Lake:
             {"userMetadata": stamp.text(commit_id)}, retries, transactions
         )
         data = pa.Table.from_pylist([dict(row) for row in rows], table.arrow_schema)
-        with committing(table.name, self.path(table.name)):
+        place = table.name if rows else f"empty {table.name}"
+        with committing(place, self.path(table.name)):
             try:
                 write_deltalake(target, data, mode=mode, commit_properties=properties)
             except CommitFailedError as error:

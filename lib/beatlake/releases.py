@@ -12,7 +12,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from beatlake.failpoints import committing
 from beatlake.lake import DataFile, Lake
@@ -113,12 +113,28 @@ def numbers(lake: Lake) -> list[int]:
 
 
 def save(lake: Lake, release: Release) -> None:
-    """Write ``N.json``, then ``current.json``, each by rename.
-
-    ``current.json`` never stays behind: whoever wrote an older release into it late, having slept,
-    finds the newer one and writes that.
-    """
+    """Write ``N.json``, then ``current.json``, each by rename."""
     replace(directory(lake) / f"{release.release}.json", _text(release))
+    point(lake)
+
+
+def stale(lake: Lake) -> bool:
+    """Whether ``current.json`` is not the newest release, because its run was stopped before."""
+    try:
+        current = Release.model_validate_json(
+            (directory(lake) / CURRENT).read_text(encoding="utf-8")
+        )
+    except (FileNotFoundError, ValidationError):
+        return bool(numbers(lake))
+    return current.release != numbers(lake)[-1]
+
+
+def point(lake: Lake) -> None:
+    """Make ``current.json`` the newest release, by rename.
+
+    It never stays behind: whoever wrote an older release into it late, having slept, finds the
+    newer one and writes that.
+    """
     newest = None
     while newest != (seen := numbers(lake)[-1]):
         newest = seen

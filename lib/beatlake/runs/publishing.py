@@ -28,19 +28,17 @@ def published(lake: Lake) -> list[Release]:
     return [Release.model_validate_json(row["manifest"]) for row in ordered]
 
 
-def catch_up(lake: Lake) -> Release | None:
+def catch_up(lake: Lake) -> None:
     """Write the files of releases whose run was stopped right after their commit.
 
     Whoever holds the lease calls this before anything else.
-
-    Returns:
-        The newest release, if its files were missing.
     """
     behind = (releases.numbers(lake) or [0])[-1]
-    late = [release for release in published(lake) if release.release > behind]
-    for release in late:
-        releases.save(lake, release)
-    return late[-1] if late else None
+    for release in published(lake):
+        if release.release > behind:
+            releases.save(lake, release)
+    if releases.stale(lake):
+        releases.point(lake)
 
 
 def publish(lease: Lease, release: Release, stamp: Stamp) -> None:

@@ -107,6 +107,8 @@ def _run(
         newest = _newest(lake)
         if newest is None or not publishes or forced or newest.identity != identity:
             return None
+        if releases.stale(lake):
+            return None
         gone = releases.incomplete(lake, newest)
         if gone:
             reporter.message(f"{len(gone)} data files of the release are gone, e.g. {gone[0]}.")
