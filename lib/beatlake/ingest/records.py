@@ -9,8 +9,9 @@ from operator import or_
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from beatlake.quality.checks import CHECKS
 from beatlake.quality.contract import SHAPES, ColumnContract, Contract, Severity
-from beatlake.quality.rules import CHECKS, Rule
+from beatlake.quality.rules import Rule
 
 #: Characters of an offending value that a reason keeps.
 SHOWN_VALUE = 100

@@ -13,7 +13,11 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from beatlake.quality.rules import Rule
 from beatlake.resources import conf_path
+
+#: Stands in limits for all records that were set aside on the way to bronze, whatever the rule.
+SET_ASIDE = "set_aside"
 
 #: Regular expressions of the identifier shapes that contracts name.
 SHAPES = {
@@ -51,6 +55,29 @@ class ColumnContract(_Strict):
     severity: Severity = Severity.ERROR
 
 
+class Limit(_Strict):
+    """How many records of a file may break a rule before nothing is published.
+
+    ``rows`` may whatever their share, and ``share`` of all records whatever their number.
+    """
+
+    rows: int = Field(ge=0)
+    share: float = Field(ge=0, le=1)
+
+    def allows(self, rows: int, total: int) -> bool:
+        """Whether ``rows`` of ``total`` records are few enough.
+
+        >>> limit = Limit(rows=10, share=0.01)
+        >>> limit.allows(10, 10), limit.allows(11, 1_000), limit.allows(11, 1_100)
+        (True, False, True)
+        """
+        return rows <= self.rows or rows <= self.share * total
+
+
+#: How many orphans of each foreign key a file may have where its contract does not say.
+ORPHANS = Limit(rows=100, share=0.05)
+
+
 class ForeignKey(_Strict):
     """Columns that name a row of another file, and the flag of a row whose target is absent."""
 
@@ -69,19 +96,26 @@ class Contract(_Strict):
     columns: dict[str, ColumnContract]
     foreign_keys: tuple[ForeignKey, ...] = ()
     checks: dict[str, Severity] = Field(default_factory=dict)
-    max_set_aside: int = Field(
-        default=100, description="Records that may be set aside whatever their share."
-    )
-    max_set_aside_share: float = Field(
-        default=0.01, ge=0, le=1, description="Share of records that may be set aside."
+    limits: dict[str, Limit] = Field(
+        default_factory=dict,
+        description="By rule, or `set_aside` for all records set aside on the way to bronze.",
     )
 
+    def limit_by_rule(self) -> dict[str, Limit]:
+        """The limits stated and those that hold without: of records set aside and of orphans."""
+        orphans = {key.flag: ORPHANS for key in self.foreign_keys}
+        return {SET_ASIDE: Limit(rows=100, share=0.01), **orphans, **self.limits}
+
     @model_validator(mode="after")
-    def _known_columns(self) -> Contract:
+    def _known_names(self) -> Contract:
         named = {*self.key, *(c for fk in self.foreign_keys for c in fk.columns)}
         unknown = named - self.columns.keys()
         if unknown:
             raise ValueError(f"{self.file}: unknown columns {sorted(unknown)}")
+        rules = {*self.checks, *self.limits, *(key.flag for key in self.foreign_keys)}
+        unknown = rules - {*(rule.value for rule in Rule), SET_ASIDE}
+        if unknown:
+            raise ValueError(f"{self.file}: unknown rules {sorted(unknown)}")
         return self
 
 

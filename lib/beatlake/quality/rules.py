@@ -1,37 +1,81 @@
-"""The names of everything that can be wrong with a value or a row, with a sentence each.
+"""The names of everything that can be wrong with a record, a value or a row, with a sentence each.
 
-Rules about the physical record (quotes, widths, encodings) belong to the reader and are named in
-`beatlake.ingest.csv.rules`. Code decides where a rule is broken; the contract of the file decides
-whether that is fatal for the row.
+Code decides where a rule is broken: the reader (`beatlake.ingest.csv`) for physical records, the
+checks and the contract of a file for values and rows. Only the contract decides whether a broken
+rule about values or rows sets the record aside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from enum import Enum
 
-from pyspark.sql import Column
-from pyspark.sql import functions as F
 
-from beatlake import dates
-
-#: A track shorter than this is a snippet or a skit rather than a recording of music.
-VERY_SHORT_MS = 30_000
-#: A track longer than this is a mix or a whole set.
-VERY_LONG_MS = 3_600_000
-
-
-class Rule(str, Enum):
-    """A rule's name as it stands in tables, and its meaning."""
+class Named(str, Enum):
+    """A name as it stands in tables, and its meaning in a sentence."""
 
     meaning: str
 
-    def __new__(cls, value: str, meaning: str) -> Rule:
+    def __new__(cls, value: str, meaning: str) -> Named:
         """Carry the sentence beside the name."""
-        rule = str.__new__(cls, value)
-        rule._value_ = value
-        rule.meaning = meaning
-        return rule
+        named = str.__new__(cls, value)
+        named._value_ = value
+        named.meaning = meaning
+        return named
+
+    def __str__(self) -> str:
+        """The name alone."""
+        return str(self.value)
+
+
+class Rule(Named):
+    """What a record, a value or a row can break.
+
+    >>> Rule("blank_line").meaning
+    'The line holds nothing but its line end.'
+    """
+
+    TORN_RECORD = (
+        "torn_record",
+        "The last record of the part has no line end and breaks another rule as well, "
+        "as if the file had been cut short.",
+    )
+    RECORD_TOO_LONG = (
+        "record_too_long",
+        "The record has more bytes than max_record_bytes.",
+    )
+    UNBALANCED_QUOTE = (
+        "unbalanced_quote",
+        "The line has an odd number of quotes and no later line closes it into a sound record.",
+    )
+    BLANK_LINE = (
+        "blank_line",
+        "The line holds nothing but its line end.",
+    )
+    NUL_BYTE = (
+        "nul_byte",
+        "The record contains a NUL byte.",
+    )
+    LONE_CARRIAGE_RETURN = (
+        "lone_carriage_return",
+        "Outside quotes the record has a carriage return that no line feed follows.",
+    )
+    STRAY_QUOTE = (
+        "stray_quote",
+        "A quote opens after something other than a comma or the record's start, or closes "
+        "before something other than a comma or the record's end.",
+    )
+    INVALID_UTF8 = (
+        "invalid_utf8",
+        "The record's bytes are not valid UTF-8.",
+    )
+    WRONG_COLUMN_COUNT = (
+        "wrong_column_count",
+        "The record has more or fewer columns than the header.",
+    )
+    REPEATED_HEADER = (
+        "repeated_header",
+        "The record's values are the header's column names, as if two files had been joined.",
+    )
 
     MISSING_VALUE = "missing_value", "A column that must have a value has none."
     WRONG_TYPE = "wrong_type", "A value cannot be read as its column's type."
@@ -88,45 +132,3 @@ VALUE_RULES = (
     Rule.OUT_OF_RANGE,
     Rule.NOT_ALLOWED,
 )
-
-
-def _between(column: str, low: float | None = None, high: float | None = None) -> Column:
-    value = F.col(column)
-    broken = F.lit(False)
-    if low is not None:
-        broken = broken | (value < low)
-    if high is not None:
-        broken = broken | (value > high)
-    return broken
-
-
-def _date_text() -> Column:
-    return F.col("release_date").cast("string")
-
-
-def _possible_date() -> Column:
-    return dates.is_possible(_date_text(), F.col("updated_on"))
-
-
-def _possible_with(precision: str) -> Column:
-    return _possible_date() & (dates.precision(_date_text()) == precision)
-
-
-#: Checks over one row of a file: true where the rule is broken (null counts as not broken).
-CHECKS: Mapping[Rule, Callable[[], Column]] = {
-    Rule.ALL_ZERO_FEATURES: lambda: (
-        (F.col("tempo") == 0)
-        & (F.col("time_signature") == 0)
-        & (F.col("danceability") == 0)
-        & (F.col("valence") == 0)
-    ),
-    Rule.LOUDNESS_ABOVE_ZERO: lambda: _between("loudness", high=0),
-    Rule.VERY_SHORT_DURATION: lambda: _between("duration_ms", low=VERY_SHORT_MS),
-    Rule.VERY_LONG_DURATION: lambda: _between("duration_ms", high=VERY_LONG_MS),
-    Rule.NO_ISRC: lambda: F.col("isrc").isNull(),
-    Rule.BPM_MISSING: lambda: F.col("bpm") == 0,
-    Rule.YEAR_ONLY_DATE: lambda: _possible_with("year"),
-    Rule.YEAR_MONTH_DATE: lambda: _possible_with("month"),
-    Rule.IMPOSSIBLE_DATE: lambda: F.col("release_date").isNotNull() & ~_possible_date(),
-    Rule.PLACEHOLDER_DATE: lambda: _possible_date() & dates.is_placeholder(_date_text()),
-}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from beatlake.ingest.csv.rules import Rule as RecordRule
-from beatlake.quality.rules import Rule as RowRule
+from beatlake.ingest.csv.rules import RULES
+from beatlake.quality.rules import Rule
 from beatlake.tables import registry
 from beatlake.tables.spec import Column, Table
 
@@ -59,10 +59,11 @@ def _rules() -> Iterator[str]:
     yield "\n## rules"
     yield "\n### Rules about the physical record\n"
     yield "A record that breaks one of these is set aside.\n"
-    yield from _grid(("rule", "meaning"), ((f"`{r.value}`", r.sentence) for r in RecordRule))
+    yield from _grid(("rule", "meaning"), ((f"`{rule}`", rule.meaning) for rule in RULES))
     yield "\n### Rules about values and rows\n"
     yield "The contract of a file (`conf/contracts/`) says which set a row aside.\n"
-    yield from _grid(("rule", "meaning"), ((f"`{r.value}`", r.meaning) for r in RowRule))
+    others = (rule for rule in Rule if rule not in RULES)
+    yield from _grid(("rule", "meaning"), ((f"`{rule}`", rule.meaning) for rule in others))
 
 
 def _grid(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

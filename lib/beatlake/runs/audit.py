@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from beatlake.lake import Committed
-from beatlake.quality.contract import contracts
+from beatlake.quality.contract import SET_ASIDE, contracts
 from beatlake.quality.counting import Tally
 from beatlake.quality.drift import drift
 from beatlake.releases import InputFile
@@ -51,22 +51,33 @@ def ledger_problems(
 
 
 def gate_problems(tallies: Iterable[Tally], inputs: Mapping[str, InputFile]) -> list[str]:
-    """Files of which more records were set aside than their contract allows."""
-    aside: dict[str, list[Tally]] = {}
+    """Files of which more records break a rule, or were set aside, than their contract allows."""
+    broken: dict[tuple[str, str, str], list[Tally]] = {}
     for tally in tallies:
-        if tally.outcome == "set_aside" and tally.source in inputs:
-            aside.setdefault(tally.source, []).append(tally)
+        file = tally.source.removeprefix("bronze.")
+        if file in inputs and tally.rule is not None:
+            names = [tally.rule]
+            if tally.outcome == "set_aside" and tally.source == file:
+                names.append(SET_ASIDE)
+            for name in names:
+                # By table, because ingest and integration may both count one flag.
+                broken.setdefault((file, name, tally.table), []).append(tally)
     problems = []
-    for file, found in sorted(aside.items()):
-        contract, total = contracts()[file], inputs[file].records
+    for (file, name, table), found in sorted(broken.items()):
+        limit, total = contracts()[file].limit_by_rule().get(name), inputs[file].records
         rows = sum(t.rows for t in found)
-        if rows > contract.max_set_aside and rows > contract.max_set_aside_share * total:
-            rules = ", ".join(f"{t.rule} {t.rows:,} (e.g. {t.example})" for t in found)
-            problems.append(
-                f"{rows:,} of the {total:,} records of {file} were set aside ({rules}); its"
-                f" contract allows {contract.max_set_aside:,} or"
-                f" {contract.max_set_aside_share:.1%}. See quarantine.{file}."
+        if limit is None or limit.allows(rows, total):
+            continue
+        examples = ", ".join(f"{t.rule} {t.rows:,} (e.g. {t.example})" for t in found if t.rows)
+        problems.append(
+            f"{rows:,} of the {total:,} records of {file} "
+            + (
+                f"were set aside ({examples}). See quarantine.{file}."
+                if name == SET_ASIDE
+                else f"break a rule on the way to {table}: {examples}."
             )
+            + f" Its contract allows {limit.rows:,} or {limit.share:.1%}."
+        )
     return problems
 
 

@@ -16,6 +16,7 @@ from beatlake.config import ConfigError, Settings
 from beatlake.errors import GateError
 from beatlake.lake import Committed, Lake, LakeError, Stamp
 from beatlake.quality import drift
+from beatlake.quality.rules import Rule
 from beatlake.releases import InputFile, Release, ReleasedTable
 from beatlake.runs import lease as leases
 from beatlake.runs import notify, plan, publishing, records
@@ -259,7 +260,7 @@ class _Job:
 
     def _notes(self, file: str) -> list[str]:
         surveyed = self.inputs.surveyed(file)
-        return [note.sentence for note in surveyed.notes] if surveyed else []
+        return [note.meaning for note in surveyed.notes] if surveyed else []
 
     def _run_stages(self, spark: SparkSession) -> None:
         """Every stage as soon as those it reads from are done, some side by side."""
@@ -492,8 +493,6 @@ class _Job:
         ]
 
     def _quality_rows(self) -> list[dict[str, object]]:
-        from beatlake.runs.meanings import meaning
-
         return [
             {
                 "run_id": self.run_id,
@@ -502,7 +501,7 @@ class _Job:
                 "severity": "warn" if t.outcome == "flagged" else "error",
                 "rows": t.rows,
                 "example": t.example,
-                "meaning": meaning(t.rule),
+                "meaning": Rule[t.rule.upper()].meaning,
             }
             for t in self._all_tallies()
             if t.rule is not None and t.rows

@@ -10,8 +10,7 @@ from pyspark.sql import functions as F
 
 from beatlake.aggregate.by_group import aggregate_by
 from beatlake.config import Settings
-from beatlake.ingest.csv import FileSurvey, Split, scan
-from beatlake.ingest.csv import Rule as RecordRule
+from beatlake.ingest.csv import RULES, FileSurvey, Split, scan
 from beatlake.ingest.records import Judged, judge
 from beatlake.integrate import beatport, credits, dimensions, recordings, spotify
 from beatlake.integrate.common import Inputs, Output, text_of
@@ -121,7 +120,7 @@ def _ingest(contract: Contract, context: Context) -> Iterator[Write]:
     judged = _judged(contract, context, surveyed, splits=again)
     primary = F.col("reasons")[0]["rule"]
     place = F.concat_ws(" at byte ", "source_file", F.col("byte_offset").cast("string"))
-    names = [rule.value for rule in (*RecordRule, *VALUE_RULES)]
+    names = [rule.value for rule in (*RULES, *VALUE_RULES)]
     aside = Counted(
         judged.quarantine(),
         bronze,

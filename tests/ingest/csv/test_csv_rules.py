@@ -3,7 +3,7 @@
 import pytest
 from csv_tools import BLOCKS, CHUNKS, LIMITS, SURVEY, check_conserved, look, put, rows
 
-from beatlake.ingest.csv import CsvLimits, Rule
+from beatlake.ingest.csv import RULES, CsvLimits
 
 COLUMNS = ["a", "b"]
 
@@ -103,7 +103,7 @@ def test_precedence(tmp_path, record, rules):
 
     assert verdicts(read(tmp_path, record, limits)) == rules
     assert verdicts(read(tmp_path, record[:-1], limits)) == ["torn_record"]
-    order = [rule.value for rule in Rule]
+    order = [rule.value for rule in RULES]
     assert order[0] == "torn_record"
     assert order.index(rules[0]) < order.index("wrong_column_count") < len(order) - 1
 

@@ -33,7 +33,7 @@ only, that is after an even number of quotes.
 What sets a record aside
 ------------------------
 A record that breaks a rule is a row of nulls with the rule's name and the raw text. The rules, in
-order of precedence (the first that applies is named): see `Rule`. `torn_record` stands for every
+order of precedence (the first that applies is named): see `RULES`. `torn_record` stands for every
 other rule but `repeated_header` where the part's last record has no line end; where that record is
 sound it is read, and the part is noted `no_final_newline`. A byte order mark at the start of a part
 is skipped and noted; U+FEFF anywhere else is data. A blank line is a record even if the contract
@@ -45,12 +45,13 @@ one record and another forgotten nearby can bound a text that is a sound record 
 
 from beatlake.ingest.csv.errors import CsvInputError
 from beatlake.ingest.csv.reader import batch_schema, read_split
-from beatlake.ingest.csv.rules import CsvLimits, Note, Rule
+from beatlake.ingest.csv.rules import RULES, CsvLimits, Note
 from beatlake.ingest.csv.scan import SPLIT_BYTES, scan
 from beatlake.ingest.csv.source import Part, find_parts
 from beatlake.ingest.csv.survey import FileSurvey, PartSurvey, Split, splits, survey
 
 __all__ = [
+    "RULES",
     "SPLIT_BYTES",
     "CsvInputError",
     "CsvLimits",
@@ -58,7 +59,6 @@ __all__ = [
     "Note",
     "Part",
     "PartSurvey",
-    "Rule",
     "Split",
     "batch_schema",
     "find_parts",

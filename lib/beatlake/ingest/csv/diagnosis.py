@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from beatlake.ingest.csv.blocks import Block
-from beatlake.ingest.csv.rules import CsvLimits, Rule
+from beatlake.ingest.csv.rules import RULES, CsvLimits
 from beatlake.ingest.csv.structure import (
     CR,
     Flags,
@@ -19,20 +19,20 @@ from beatlake.ingest.csv.structure import (
     quote_counts,
     strictly_quoted,
 )
+from beatlake.quality.rules import Rule
 
-_RULES = tuple(Rule)
-FINE = len(_RULES)
+FINE = len(RULES)
 _LAST_ASCII = 0x7F
 
 
 def code_of(rule: Rule) -> int:
     """The rule's number in a block's codes: its precedence, 0 the first."""
-    return _RULES.index(rule)
+    return RULES.index(rule)
 
 
 def rule_names() -> Sequence[str]:
     """The rules' names, each at its code."""
-    return [rule.value for rule in _RULES]
+    return [rule.value for rule in RULES]
 
 
 def codes(block: Block, starts: Offsets, limits: CsvLimits) -> Offsets:

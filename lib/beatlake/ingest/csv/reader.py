@@ -23,9 +23,10 @@ from beatlake.ingest.csv.diagnosis import (
     rule_names,
     wrong_column_counts,
 )
-from beatlake.ingest.csv.rules import CsvLimits, Rule
+from beatlake.ingest.csv.rules import CsvLimits
 from beatlake.ingest.csv.structure import Flags, Offsets, content_ends
 from beatlake.ingest.csv.survey import PartSurvey, Split
+from beatlake.quality.rules import Rule
 
 CUT_MARK = "…[cut]"
 

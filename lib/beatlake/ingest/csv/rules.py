@@ -1,78 +1,27 @@
-"""The names of what can be wrong with a record, what is noted of a file, and the limits."""
+"""The rules of physical records by precedence, what is noted of a file, and the limits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+
+from beatlake.quality.rules import Named, Rule
+
+#: Why a record is set aside, by precedence: of several rules that it breaks the first is named.
+RULES = (
+    Rule.TORN_RECORD,
+    Rule.RECORD_TOO_LONG,
+    Rule.UNBALANCED_QUOTE,
+    Rule.BLANK_LINE,
+    Rule.NUL_BYTE,
+    Rule.LONE_CARRIAGE_RETURN,
+    Rule.STRAY_QUOTE,
+    Rule.INVALID_UTF8,
+    Rule.WRONG_COLUMN_COUNT,
+    Rule.REPEATED_HEADER,
+)
 
 
-class _Named(str, Enum):
-    """A string enum whose members carry one sentence of explanation."""
-
-    sentence: str
-
-    def __new__(cls, value: str, sentence: str) -> _Named:
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.sentence = sentence
-        return member
-
-    def __str__(self) -> str:
-        return str(self.value)
-
-
-class Rule(_Named):
-    """Why a record was set aside. The order of the members is the order of precedence.
-
-    >>> Rule.BLANK_LINE.value, [rule.value for rule in Rule][0]
-    ('blank_line', 'torn_record')
-    """
-
-    TORN_RECORD = (
-        "torn_record",
-        "The last record of the part has no line end and breaks another rule as well, "
-        "as if the file had been cut short.",
-    )
-    RECORD_TOO_LONG = (
-        "record_too_long",
-        "The record has more bytes than max_record_bytes.",
-    )
-    UNBALANCED_QUOTE = (
-        "unbalanced_quote",
-        "The line has an odd number of quotes and no later line closes it into a sound record.",
-    )
-    BLANK_LINE = (
-        "blank_line",
-        "The line holds nothing but its line end.",
-    )
-    NUL_BYTE = (
-        "nul_byte",
-        "The record contains a NUL byte.",
-    )
-    LONE_CARRIAGE_RETURN = (
-        "lone_carriage_return",
-        "Outside quotes the record has a carriage return that no line feed follows.",
-    )
-    STRAY_QUOTE = (
-        "stray_quote",
-        "A quote opens after something other than a comma or the record's start, or closes "
-        "before something other than a comma or the record's end.",
-    )
-    INVALID_UTF8 = (
-        "invalid_utf8",
-        "The record's bytes are not valid UTF-8.",
-    )
-    WRONG_COLUMN_COUNT = (
-        "wrong_column_count",
-        "The record has more or fewer columns than the header.",
-    )
-    REPEATED_HEADER = (
-        "repeated_header",
-        "The record's values are the header's column names, as if two files had been joined.",
-    )
-
-
-class Note(_Named):
+class Note(Named):
     """What is worth knowing of a part that was read nevertheless."""
 
     BYTE_ORDER_MARK = (
