@@ -18,6 +18,7 @@ from beatlake.errors import ConflictError, GateError, InputError, SetupError
 from beatlake.ingest.csv.errors import CsvInputError
 from beatlake.lake import Lake, LakeError
 from beatlake.releases import NoReleaseError, Release, ReleasedTable
+from beatlake.runs.plan import Selection
 from beatlake.runs.report import Reporter, RunReport, StageReport
 
 COMMANDS = {
@@ -187,9 +188,9 @@ def test_run_hands_over_its_options(
     seen: dict[str, Any] = {}
 
     def watch(
-        input_directory: str, lake: Lake, settings: Settings, reporter: Reporter, **options: Any
+        input_directory: str, lake: Lake, settings: Settings, reporter: Reporter, chosen: Selection
     ) -> RunReport:
-        seen.update(input=input_directory, lake=lake, settings=settings, **options)
+        seen.update(input=input_directory, lake=lake, settings=settings, selection=chosen)
         return RunReport("r", "nothing to do", released(), 0.1)
 
     pipeline(watch)
@@ -222,7 +223,7 @@ def test_run_hands_over_its_options(
     chosen: Settings = seen["settings"]
     assert (chosen.ingest.split_mb, chosen.ingest.survey_threads) == (9, 3)
     assert chosen.parallel_stages == 1
-    assert (seen["force"], seen["from_stage"], seen["only"]) == (True, "s", None)
+    assert seen["selection"] == Selection(force=True, from_stage="s")
     out = capsys.readouterr().out
     assert out.count("\n") == 1
     assert out.startswith("Nothing to do: release 1 ")

@@ -64,6 +64,7 @@ def run(
     """Turn CSV files into a new release of the lake."""
     from beatlake import config as configuration
     from beatlake.lake import Lake
+    from beatlake.runs.plan import Selection
     from beatlake.runs.runner import run as run_pipeline
 
     with console.reporter(log.value, quiet) as reporter:
@@ -72,9 +73,7 @@ def run(
             Lake(lake),
             configuration.load(config, [*(settings or ()), *_accepting(accept)]),
             reporter,
-            force=force,
-            from_stage=from_stage,
-            only=only,
+            Selection(force=force, from_stage=from_stage, only=only),
         )
         if isinstance(reporter, console.JsonReporter):
             reporter.run_finished(report)

@@ -10,7 +10,7 @@ from beatlake.integrate.common import Inputs, Output, one_per_key
 from beatlake.integrate.credits import earliest_first, with_isrc
 from beatlake.quality.counting import Count, Counted, flag_counts
 from beatlake.quality.rules import Rule
-from beatlake.tables.silver import AUDIO
+from beatlake.tables.vocabulary import AUDIO
 
 _TABLE = "silver.recordings"
 #: Beyond this the lengths of analysis and track are not two measurements of one recording.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
 
 from pyspark.sql import DataFrame
@@ -12,7 +12,7 @@ from beatlake.lake import Committed
 from beatlake.quality.contract import SET_ASIDE, contracts
 from beatlake.quality.counting import Tally
 from beatlake.quality.drift import drift
-from beatlake.releases import InputFile
+from beatlake.releases import InputFile, Release
 from beatlake.tables import registry
 
 _LEDGER = ("kept", "merged", "set_aside")
@@ -127,6 +127,32 @@ def grain_problems(
         f"silver.recordings has {row['found']:,} rows for {row['expected']:,} distinct ISRCs of"
         " audio features, Spotify tracks and Beatport tracks."
     ]
+
+
+def all_figures(
+    read: Callable[[str], DataFrame],
+    committed: Mapping[str, Committed],
+    before: Release | None,
+) -> dict[str, float | None]:
+    """The key figures of the release to be; those of ``before`` where their table is the same.
+
+    Args:
+        read: gives the frame of a table of the release to be.
+        committed: the tables of the release to be.
+        before: the release that was published last.
+    """
+    declared = drift().figures
+    known = {} if before is None else before.figures
+    found: dict[str, float | None] = {}
+    for table in dict.fromkeys(figure.table for figure in declared.values()):
+        names = [name for name, figure in declared.items() if figure.table == table]
+        last = None if before is None else before.tables.get(table)
+        same = last is not None and last.version == committed[table].version
+        if same and known.keys() >= set(names):
+            found |= {name: known[name] for name in names}
+        else:
+            found |= figures(read(table), table)
+    return {name: found[name] for name in declared}
 
 
 def figures(frame: DataFrame, table: str) -> dict[str, float | None]:

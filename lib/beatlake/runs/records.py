@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from beatlake.lake import Committed, Lake, Stamp
+from beatlake.quality.rules import Rule
 from beatlake.tables import ops
 
 if TYPE_CHECKING:
@@ -73,6 +75,39 @@ class StageRecords:
         version = self._newest
         table = self._lake.open(ops.STAGES.name, version)
         return Committed(ops.STAGES.name, table.version(), table.count())
+
+
+def ledger_rows(run_id: str, tallies: Iterable[Tally]) -> list[dict[str, object]]:
+    """Rows of `ops.ledger`: where the rows of every source went."""
+    return [
+        {
+            "run_id": run_id,
+            "table": t.table,
+            "source": t.source,
+            "outcome": t.outcome,
+            "rule": t.rule,
+            "rows": t.rows,
+        }
+        for t in tallies
+        if t.outcome != "flagged" and (t.rows or t.outcome == "kept")
+    ]
+
+
+def quality_rows(run_id: str, tallies: Iterable[Tally]) -> list[dict[str, object]]:
+    """Rows of `ops.quality`: every rule that something breaks."""
+    return [
+        {
+            "run_id": run_id,
+            "table": t.table,
+            "rule": t.rule,
+            "severity": "warn" if t.outcome == "flagged" else "error",
+            "rows": t.rows,
+            "example": t.example,
+            "meaning": Rule[t.rule.upper()].meaning,
+        }
+        for t in tallies
+        if t.rule is not None and t.rows
+    ]
 
 
 def now() -> datetime:

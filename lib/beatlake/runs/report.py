@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from beatlake.releases import Release
+
+if TYPE_CHECKING:
+    from beatlake.runs.records import StageRecord
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,31 @@ class StageReport:
     merged: int
     set_aside: dict[str, int]
     flagged: dict[str, int]
+
+    @classmethod
+    def of(cls, record: StageRecord, *, reused: bool) -> StageReport:
+        """The report of a stage from its record."""
+
+        def by_rule(outcome: str) -> dict[str, int]:
+            found: dict[str, int] = {}
+            for t in record.tallies:
+                if t.outcome == outcome and t.rule is not None and t.rows:
+                    found[t.rule] = found.get(t.rule, 0) + t.rows
+            return found
+
+        def total(*outcomes: str) -> int:
+            return sum(t.rows for t in record.tallies if t.outcome in outcomes)
+
+        return cls(
+            record.stage,
+            reused,
+            record.seconds,
+            rows_in=total("kept", "merged", "set_aside"),
+            kept=total("kept"),
+            merged=total("merged"),
+            set_aside=by_rule("set_aside"),
+            flagged=by_rule("flagged"),
+        )
 
 
 @dataclass

@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from beatlake.resources import read_conf
-from beatlake.tables import silver
+from beatlake.tables.recordings import RECORDING_ARTISTS, RECORDING_GENRES, RECORDINGS
 from beatlake.tables.spec import Column, Table
 
 IS_UNKNOWN = "is_unknown"
@@ -64,7 +64,7 @@ class Gold(_Strict):
 
     @model_validator(mode="after")
     def _known(self) -> Gold:
-        columns = set(silver.RECORDINGS.column_names)
+        columns = set(RECORDINGS.column_names)
         unknown = self.measures.keys() - columns
         for aggregate in self.tables:
             unknown |= set(self.measures_of(aggregate)) - self.measures.keys()
@@ -93,7 +93,7 @@ def group_columns(aggregate: Aggregate) -> list[Column]:
     """The grouping columns with the meaning they have in silver; text is never null."""
     known = {
         column.name: column
-        for table in (silver.RECORDINGS, silver.RECORDING_GENRES, silver.RECORDING_ARTISTS)
+        for table in (RECORDINGS, RECORDING_GENRES, RECORDING_ARTISTS)
         for column in table.columns
     }
     found = []

@@ -1,0 +1,313 @@
+"""One run that has something to do: its stages, their audit, and the release made of them."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from beatlake import releases
+from beatlake.config import ConfigError, Settings
+from beatlake.errors import GateError
+from beatlake.lake import Committed, Lake, LakeError, Stamp
+from beatlake.quality import drift
+from beatlake.releases import InputFile, Release, ReleasedTable
+from beatlake.runs import lease as leases
+from beatlake.runs import plan, publishing, records
+from beatlake.runs.inputs import RunInputs
+from beatlake.runs.records import StageRecord, StageRecords
+from beatlake.runs.report import Reporter, RunReport, StageReport
+from beatlake.tables import ops, registry
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from beatlake.quality.counting import Counted, Tally
+
+
+@dataclass
+class Job:
+    """One run that has something to do."""
+
+    lake: Lake
+    lease: leases.Lease
+    before: Release | None
+    run_id: str
+    settings: Settings
+    reporter: Reporter
+    inputs: RunInputs
+    described: Mapping[str, InputFile]
+    planned: list[plan.Stage]
+    keys: Mapping[str, str]
+    identity: str
+    forced: frozenset[str]
+    chosen: frozenset[str]
+    publishes: bool
+    committed: dict[str, Committed] = field(default_factory=dict)
+    done: dict[str, StageRecord] = field(default_factory=dict)
+    reports: list[StageReport] = field(default_factory=list)
+    figures: dict[str, float | None] = field(default_factory=dict)
+    accepted: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self, started: float) -> RunReport:
+        """Run what must run, audit and publish; leave a run record, whatever happens.
+
+        Args:
+            started: when the run began, by `time.monotonic`.
+
+        Raises:
+            GateError: the audit failed; nothing was published.
+        """
+        from beatlake.runs.progress import watched
+        from beatlake.session import session
+
+        started_at = records.now()
+        self.reporter.run_started(self.run_id, len(self.planned))
+        self.code_version = plan.code_version()
+        self.stage_records = StageRecords(self.lake, self.run_id, self.code_version)
+        spark = session(self.settings.spark)
+        release: Release | None = None
+        failure: BaseException | None = None
+        try:
+            with watched(spark, self.reporter):
+                self._run_stages(spark)
+                if self.publishes:
+                    self._audit(spark)
+                    release = self._publish()
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            self._record(spark, started_at, time.monotonic() - started, release, failure)
+        return RunReport(
+            self.run_id,
+            "done",
+            release or releases.load(self.lake),
+            time.monotonic() - started,
+            self.reports,
+            self.inputs.absent,
+            [f"{f}: {note}" for f in self.described for note in self._notes(f)],
+        )
+
+    def _notes(self, file: str) -> list[str]:
+        surveyed = self.inputs.surveyed(file)
+        return [note.meaning for note in surveyed.notes] if surveyed else []
+
+    def _run_stages(self, spark: SparkSession) -> None:
+        """Every stage as soon as those it reads from are done, some side by side."""
+        made_by = plan.producers(self.planned)
+        waiting = {stage.name: stage for stage in self.planned}
+        running: dict[Future[None], str] = {}
+        with ThreadPoolExecutor(self.settings.parallel_stages) as pool:
+            try:
+                while waiting or running:
+                    for stage in list(waiting.values()):
+                        if all(made_by[table] in self.done for table in stage.inputs):
+                            del waiting[stage.name]
+                            running[pool.submit(self._stage, spark, stage)] = stage.name
+                    finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                    for future in finished:
+                        del running[future]
+                        future.result()
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+    def _stage(self, spark: SparkSession, stage: plan.Stage) -> None:
+        key = self.keys[stage.name]
+        usable = None if stage.name in self.forced else self.stage_records.usable(key)
+        if usable is None and stage.name not in self.chosen:
+            raise ConfigError(
+                f"{stage.name} has not run on this input with these settings and this code;"
+                " run it first, or run the whole pipeline."
+            )
+        self.reporter.stage_started(stage.name)
+        record = usable or self._execute(spark, stage, key)
+        with self.lock:
+            self.done[stage.name] = record
+            self.committed |= {output.table: output for output in record.outputs}
+            report = StageReport.of(record, reused=usable is not None)
+            self.reports.append(report)
+        self.reporter.stage_finished(report)
+
+    def _execute(self, spark: SparkSession, stage: plan.Stage, key: str) -> StageRecord:
+        from beatlake.runs.stages import Context, Write, build
+
+        started_at, started = records.now(), time.monotonic()
+        given = [self.committed[table] for table in stage.inputs]
+        pinned = {table.table: table.version for table in given}
+        frames = {t: self.lake.read(spark, registry.table(t), v) for t, v in pinned.items()}
+        stamp = Stamp(self.run_id, stage.name, key, self.code_version, pinned)
+        outputs: list[Committed] = []
+        counted: list[Counted] = []
+        writes: Iterable[Write] = build(stage, Context(spark, frames, self.settings, self.inputs))
+        if given and not any(table.rows for table in given):
+            # Nothing comes of nothing, and Spark need not be asked.
+            writes = [Write(table, None) for table in stage.outputs]
+        for write in writes:
+            outputs.append(self.lake.write(spark, registry.table(write.table), write.frame, stamp))
+            counted += write.counted
+        record = StageRecord(
+            self.run_id,
+            stage.name,
+            key,
+            started_at,
+            time.monotonic() - started,
+            tuple(outputs),
+            tuple(self._tallies(counted)),
+        )
+        self.stage_records.add(record)
+        return record
+
+    def _tallies(self, counted: list[Counted]) -> list[Tally]:
+        """The counts of a stage; taken again by query where they do not add up.
+
+        An observation may count a task twice that Spark ran twice, and what it counts is the
+        evidence that no row was lost, so one that does not add up is not believed.
+        """
+        tallies = [tally for c in counted for tally in c.tallies()]
+        if self._add_up(tallies):
+            return tallies
+        for c in counted:
+            c.recount()
+        return [tally for c in counted for tally in c.tallies()]
+
+    def _add_up(self, tallies: Iterable[Tally]) -> bool:
+        accounted: dict[str, int] = {}
+        for tally in tallies:
+            if tally.outcome != "flagged":
+                accounted[tally.source] = accounted.get(tally.source, 0) + tally.rows
+        return all(rows == self._rows_of(source) for source, rows in accounted.items())
+
+    def _rows_of(self, source: str) -> int:
+        if source in self.described:
+            return self.described[source].records
+        return self.committed[source].rows
+
+    def _audit(self, spark: SparkSession) -> None:
+        from beatlake.runs import audit
+
+        tallies, read = self._all_tallies(), self._read(spark)
+        fresh = {
+            output.table: read(output.table)
+            for record in self.done.values()
+            if record.run_id == self.run_id
+            for output in record.outputs
+        }
+        problems = audit.ledger_problems(tallies, self.committed, self.described)
+        problems += audit.gate_problems(tallies, self.described)
+        problems += audit.key_problems(fresh)
+        if "silver.recordings" in fresh:
+            problems += audit.grain_problems(
+                read("silver.recordings"),
+                read("bronze.audio_features"),
+                read("silver.spotify_tracks"),
+                read("silver.beatport_tracks"),
+            )
+        self.figures = audit.all_figures(read, self.committed, self.before)
+        before = self.before.figures if self.before is not None else {}
+        moved, self.accepted = drift.drift().problems(before, self.figures, self.settings.accept)
+        if problems := problems + moved:
+            raise GateError("Nothing was published. " + "\n".join(problems))
+
+    def _read(self, spark: SparkSession) -> Callable[[str], DataFrame]:
+        """The version of a table that this run wrote or verified."""
+        return lambda table: self.lake.read(
+            spark, registry.table(table), self.committed[table].version
+        )
+
+    def _all_tallies(self) -> list[Tally]:
+        return [t for stage in self.planned for t in self.done[stage.name].tallies]
+
+    def _publish(self) -> Release:
+        stamp = Stamp(self.run_id, records.STAMPED_AS, self.identity, self.code_version)
+        tallies = self._all_tallies()
+        for table, rows in (
+            (ops.LEDGER, records.ledger_rows(self.run_id, tallies)),
+            (ops.QUALITY, records.quality_rows(self.run_id, tallies)),
+        ):
+            self.committed[table.name] = self.lake.record(table, rows, stamp, "overwrite")
+        self.committed[ops.STAGES.name] = self.stage_records.committed
+        release = Release(
+            release=publishing.next_number(self.lake),
+            kind="run",
+            run_id=self.run_id,
+            identity=self.identity,
+            published_at=records.now().isoformat(timespec="seconds"),
+            code_version=self.code_version,
+            inputs=dict(self.described),
+            absent=self.inputs.absent,
+            settings=self.settings.model_dump(mode="json"),
+            tables={name: self._released(c) for name, c in sorted(self.committed.items())},
+            figures=self.figures,
+            accepted=self.accepted,
+        )
+        publishing.publish(self.lease, release, stamp)
+        return release
+
+    def _released(self, committed: Committed) -> ReleasedTable:
+        stamped = self.lake.stamped(committed.table, committed.version)
+        expected = self._made_under(committed.table)
+        if expected is not None and stamped.get("stage_key") != expected:
+            raise LakeError(
+                f"Version {committed.version} of {committed.table} is no longer what this run"
+                " wrote or verified. Nothing was published; run again."
+            )
+        return ReleasedTable(
+            path=str(self.lake.path(committed.table).relative_to(self.lake.root)),
+            version=committed.version,
+            rows=committed.rows,
+            stage=stamped["stage"],
+            stage_key=stamped["stage_key"],
+            run_id=stamped["run_id"],
+            files=self.lake.files(committed.table, committed.version),
+        )
+
+    def _made_under(self, table: str) -> str | None:
+        """The key that the commit of a released version must carry; None for `ops.stages`."""
+        if table == ops.STAGES.name:
+            return None
+        if table in (ops.LEDGER.name, ops.QUALITY.name):
+            return self.identity
+        made_by = plan.producers(self.planned)
+        return self.keys[made_by[table]]
+
+    def _record(
+        self,
+        spark: SparkSession,
+        started_at: datetime,
+        seconds: float,
+        release: Release | None,
+        failure: BaseException | None,
+    ) -> None:
+        """Leave a run record, whatever happened; a second failure must not hide the first."""
+        code = 0 if failure is None else getattr(failure, "exit_code", 1)
+        row = {
+            "run_id": self.run_id,
+            "identity": self.identity,
+            "started_at": started_at,
+            "seconds": seconds,
+            "status": "done" if failure is None else "refused" if code == 4 else "failed",
+            "exit_code": code,
+            "reason": None if failure is None else str(failure)[:2000],
+            "input_directory": self.inputs.directory,
+            "absent_files": self.inputs.absent,
+            "settings": json.dumps(self.settings.model_dump(mode="json"), sort_keys=True),
+            "code_version": self.code_version,
+            "spark_version": spark.version,
+            "release": None if release is None else release.release,
+        }
+        stamp = Stamp(self.run_id, records.STAMPED_AS, self.identity, self.code_version)
+        try:
+            # Not guarded: a run that lost its lease leaves a record too.
+            Lake(self.lake.root).record(ops.RUNS, [row], stamp, "append")
+        except Exception as error:
+            if failure is None:
+                raise
+            self.reporter.message(f"The run record could not be written: {error}")
