@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import shlex
@@ -35,7 +36,26 @@ SETTINGS = load(assignments=["spark.shuffle_partitions=2"], environment={})
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("pipeline") / "input"
     generate(made, scale=SCALE, seed=3, processes=1, progress=False)
+    compress(made / "bp_label.csv")
+    part(made / "sp_artist_release.csv")
     return made
+
+
+def compress(path: Path) -> None:
+    """The file as ``.csv.gz``."""
+    path.with_suffix(".csv.gz").write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+
+
+def part(path: Path) -> None:
+    """The file as a directory of two parts, each with its header, parted far from any quote."""
+    header, *lines = path.read_bytes().splitlines(keepends=True)
+    at = next(i for i in range(len(lines) // 2, len(lines)) if b'"' not in b"".join(lines[i:][:9]))
+    path.unlink()
+    parts = path.with_suffix("")
+    parts.mkdir()
+    (parts / "part-0.csv").write_bytes(b"".join([header, *lines[:at]]))
+    (parts / "part-1.csv").write_bytes(b"".join([header, *lines[at:]]))
 
 
 @pytest.fixture(scope="module")
@@ -335,9 +355,7 @@ def test_one_changed_file_redoes_what_depends_on_it_and_no_more(
     report: RunReport, spark: SparkSession, folder: Path, tmp_path: Path
 ) -> None:
     changed = tmp_path / "input"
-    changed.mkdir()
-    for path in folder.glob("*.csv"):
-        (changed / path.name).write_bytes(path.read_bytes())
+    shutil.copytree(folder, changed)
     with (changed / "bp_label_media.csv").open("ab") as stream:
         stream.write(b"1,999999999,abc,2023-09-19 15:01:03\r\n")
     lake = Lake(folder.parent / "lake")
