@@ -16,24 +16,25 @@ from beatlake.quality.rules import Rule
 #: Characters of an offending value that a reason keeps.
 SHOWN_VALUE = 100
 _REASON = "struct<rule:string,severity:string,column:string,value:string>"
-_PLAIN_NUMBER = {"int": "0123456789-", "bigint": "0123456789-", "double": "0123456789.eE+-"}
-_TEXT_LENGTH = {"date": 10, "timestamp": 19}
+# What a cast would take besides is not data but damage: `+1`, ` 1 `, `12f`, `NaN`, `2021-1-1`,
+# `2021-01-01 and more`, zones, and times without a day, which become today's. Java's `$` would let
+# a line break pass.
+_NOTATION = {
+    "int": r"^-?[0-9]+\z",
+    "bigint": r"^-?[0-9]+\z",
+    "double": r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?\z",
+    "date": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\z",
+    "timestamp": r"^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?\z",
+}
 
 
 def typed(text: Column, kind: str) -> Column:
-    """A text value as ``kind``; null when it is not written the one way its type is written.
-
-    Stricter than a cast: a cast also takes ``NaN``, ``12f``, padded numbers, ``2021-1-1`` or
-    ``yes``, none of which PostgreSQL exports.
-    """
+    """A text value as ``kind``; null when it is not written the one way PostgreSQL exports it."""
     if kind == "string":
         return text
     if kind == "boolean":
         return F.when(text == "t", True).when(text == "f", False)
-    value = text.try_cast(kind)
-    if kind in _PLAIN_NUMBER:
-        return F.when(F.translate(text, _PLAIN_NUMBER[kind], "") == "", value)
-    return F.when(F.length(text) >= _TEXT_LENGTH[kind], value)
+    return F.when(text.rlike(_NOTATION[kind]), text.try_cast(kind))
 
 
 def broken_rule(column: ColumnContract, text: Column, value: Column) -> Column:

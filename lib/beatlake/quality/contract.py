@@ -19,10 +19,11 @@ from beatlake.resources import conf_path
 #: Stands in limits for all records that were set aside on the way to bronze, whatever the rule.
 SET_ASIDE = "set_aside"
 
-#: Regular expressions of the identifier shapes that contracts name.
+#: Java's regular expressions of the identifier shapes that contracts name. They end in `\z` since
+#: `$` would let a line break pass.
 SHAPES = {
-    "isrc": r"^[A-Z0-9]{12}$",
-    "spotify_id": r"^[0-9A-Za-z]{22}$",
+    "isrc": r"^[A-Z0-9]{12}\z",
+    "spotify_id": r"^[0-9A-Za-z]{22}\z",
 }
 
 

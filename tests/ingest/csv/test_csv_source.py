@@ -4,6 +4,8 @@ import gzip
 import hashlib
 import os
 import pickle
+import sys
+from pathlib import Path
 
 import pytest
 from csv_tools import NAME, SURVEY, check_conserved, look, put, rows
@@ -55,6 +57,20 @@ def both(root):
     put(root, DATA, "tracks/1.csv")
 
 
+def not_utf8(root):
+    Path(os.fsdecode(b"%s/tracks/caf\xe9.csv" % os.fsencode(root))).write_bytes(DATA)
+
+
+def part_and(make):
+    """A directory of parts that holds a good one and something else."""
+
+    def made(root):
+        put(root, DATA, "tracks/1.csv")
+        make(root)
+
+    return made
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
@@ -73,6 +89,15 @@ def both(root):
         (link("../outside"), "a link that leads out of"),
         (link("/etc", "tracks"), "a link that leads out of"),
         (link("missing.csv"), "a link to nothing"),
+        (link("tracks.csv"), "a link to nothing"),
+        (part_and(link("missing.csv", "tracks/2.csv")), "2.csv is a link to nothing"),
+        (part_and(link("2.csv", "tracks/2.csv")), "2.csv is a link to nothing"),
+        (part_and(link("/etc/hostname", "tracks/2.csv")), "2.csv is a link that leads out of"),
+        pytest.param(
+            part_and(not_utf8),
+            r"caf\xe9.csv, whose name is not UTF-8",
+            marks=pytest.mark.skipif(sys.platform == "darwin", reason="all names are UTF-8"),
+        ),
     ],
 )
 def test_refused(tmp_path, make, says):

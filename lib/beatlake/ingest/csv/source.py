@@ -142,14 +142,32 @@ def _find(filesystem: Any, base: str, root: str, name: str) -> tuple[Part, ...]:
     if present != [name]:
         return _parts(root, {present[0]: infos[present[0]]})
     _refuse(_entry_problems(root, name, infos[name], pafs.FileType.Directory))
-    listed = filesystem.get_file_info(pafs.FileSelector(f"{base}/{name}", recursive=False))
-    entries = {f"{name}/{info.base_name}": info for info in listed if info.base_name[0] not in "._"}
+    entries = _entries(filesystem, base, root, name)
     if not entries:
         raise CsvInputError(
             f"the directory {_shown(root, name)} holds no *.csv or *.csv.gz part; "
             "remove it or put the parts there"
         )
     return _parts(root, dict(sorted(entries.items())))
+
+
+def _entries(filesystem: Any, base: str, root: str, name: str) -> dict[str, Any]:
+    """What lies in a directory of parts, hidden entries left out."""
+    if is_remote(root):
+        listed = filesystem.get_file_info(pafs.FileSelector(f"{base}/{name}", recursive=False))
+        return {f"{name}/{i.base_name}": i for i in listed if i.base_name[0] not in "._"}
+    # pyarrow's listing leaves out links whose target is gone, and with them a part's rows.
+    names = [entry for entry in os.listdir(Path(root, name)) if entry[0] not in "._"]
+    shown = [os.fsencode(entry).decode(errors="backslashreplace") for entry in names]
+    _refuse(
+        [
+            f"{_shown(root, name)} holds {text}, whose name is not UTF-8; rename it"
+            for entry, text in zip(names, shown, strict=True)
+            if entry != text
+        ]
+    )
+    infos = filesystem.get_file_info([f"{base}/{name}/{entry}" for entry in names])
+    return {f"{name}/{entry}": info for entry, info in zip(names, infos, strict=True)}
 
 
 def _parts(root: str, infos: dict[str, Any]) -> tuple[Part, ...]:
@@ -169,7 +187,8 @@ def _entry_problems(root: str, entry: str, info: Any, expected: Any) -> list[str
     shown = _shown(root, entry)
     local = not is_remote(root)
     if local:
-        real_root, real = Path(root).resolve(), Path(shown).resolve()
+        # Unlike `Path.resolve`, which raises something else on a link to itself.
+        real_root, real = Path(os.path.realpath(root)), Path(os.path.realpath(shown))
         if not real.is_relative_to(real_root):
             return [f"{shown} is a link that leads out of {root} to {real}; copy the file instead"]
     if info.type == pafs.FileType.NotFound:
