@@ -13,6 +13,7 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' lib/beatlake/__init__
 SCALE ?= 0.002
 INPUT ?= build/input
 LAKE ?= build/lake
+MINUTES ?= 10
 
 # The first Python that can start and is one of the supported ones, or PYTHON=/path/to/python.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3.10 python3 python; do \
@@ -43,6 +44,11 @@ test: $(STAMP) ## lint, format check, types, import rules, tests, doctests
 test-full: $(STAMP) ## everything, the slow tests too; real data where BEATLAKE_REAL_DATA is set
 	@$(MAKE) --no-print-directory test
 	$(BIN)/python -m pytest -m "full or real_data"
+
+.PHONY: fuzz
+fuzz: $(STAMP) ## damage files at random for MINUTES=10 and check that no row is lost
+	@BEATLAKE_FUZZ_MINUTES=$(MINUTES) $(BIN)/python -m pytest -s -m full \
+		tests/ingest/test_random_damage.py
 
 .PHONY: format
 format: $(STAMP) ## format the code and fix what the linter can
