@@ -97,12 +97,16 @@ def load(lake: Lake, number: int | None = None) -> Release:
             f"{lake.root} holds no release yet. Make one: "
             f"beatlake run --input DIR --lake {lake.root}"
         )
-    number = listed[-1] if number is None else number
+    wanted = listed[-1] if number is None else number
     try:
-        text = (directory(lake) / f"{number}.json").read_text(encoding="utf-8")
+        text = (directory(lake) / f"{wanted}.json").read_text(encoding="utf-8")
     except FileNotFoundError:
-        known = ", ".join(str(n) for n in listed)
-        raise NoReleaseError(f"There is no release {number}; there are: {known}.") from None
+        there = numbers(lake)
+        if number is None and wanted not in there:
+            # Since the look a newer one was published, and a clean-up has removed this one.
+            return load(lake)
+        known = ", ".join(str(n) for n in there)
+        raise NoReleaseError(f"There is no release {wanted}; there are: {known}.") from None
     return Release.model_validate_json(text)
 
 

@@ -14,8 +14,9 @@ import pytest
 from tiny_lake import BY_YEAR, LABELS, YEARS, TinyLake
 
 import beatlake
+from beatlake import releases
 from beatlake.errors import BeatlakeError
-from beatlake.lake import LakeError
+from beatlake.lake import Lake, LakeError
 from beatlake.reading.errors import ReadingError
 from beatlake.releases import NoReleaseError, load, numbers, save
 
@@ -156,6 +157,25 @@ def test_a_release_that_is_no_number_is_refused(tiny: TinyLake, release: Any) ->
 def test_a_release_that_is_not_there_is_named_beside_those_that_are(tiny: TinyLake) -> None:
     with pytest.raises(NoReleaseError, match="no release 9; there are: 1, 2"):
         beatlake.open(tiny.root, 9)
+
+
+def test_the_newest_release_is_found_though_an_older_one_is_removed_meanwhile(
+    tiny: TinyLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = numbers(tiny.lake)
+
+    def look(lake: Lake) -> list[int]:
+        """What is there now; the first time, what was there before release 3."""
+        monkeypatch.setattr(releases, "numbers", numbers)
+        tiny.publish(3, {"gold.by_year": 2}, "2024-03-01T12:00:00+00:00")
+        for number in listed:
+            (tiny.root / "releases" / f"{number}.json").unlink()
+        return listed
+
+    monkeypatch.setattr(releases, "numbers", look)
+    assert beatlake.open(tiny.root).release.release == 3
+    with pytest.raises(NoReleaseError, match="no release 2; there are: 3"):
+        beatlake.open(tiny.root, 2)
 
 
 def test_an_empty_directory_says_how_to_make_a_release(tmp_path: Path) -> None:

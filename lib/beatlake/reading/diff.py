@@ -70,7 +70,7 @@ def _table(before: OpenLake, after: OpenLake, name: str) -> TableDiff:
     if old.version == new.version:
         return TableDiff(name, old.rows, new.rows, 0, 0, 0)
     key = _key(old, new)
-    with reading(f"{name} of releases {before.release.release} and {after.release.release}"):
+    with reading(name, before, after):
         counts = _by_key(old, new, key) if key else _as_bags(old, new)
     return TableDiff(name, old.rows, new.rows, *counts)
 

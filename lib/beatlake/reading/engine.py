@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
 
 from beatlake.reading.errors import ReadingError
+
+if TYPE_CHECKING:
+    from beatlake.reading.opened import OpenLake
 
 T = TypeVar("T")
 
@@ -47,13 +50,17 @@ def interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], T]) 
 
 
 @contextmanager
-def reading(what: str) -> Iterator[None]:
-    """Say which table cannot be read when a data file is gone or damaged."""
+def reading(name: str, *opened: OpenLake) -> Iterator[None]:
+    """Say which table of which releases cannot be read when a data file is gone or damaged."""
     try:
         yield
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
+        for one in opened:
+            one.check_kept()
+        numbers = " and ".join(f"release {one.release.release}" for one in opened)
         raise ReadingError(
-            f"{what} cannot be read: {first_line(error)} `beatlake status` checks its files."
+            f"{name} of {numbers} cannot be read: {first_line(error)}"
+            " `beatlake status` checks the files of the newest release."
         ) from None
 
 

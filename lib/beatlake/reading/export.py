@@ -42,6 +42,6 @@ def export(opened: OpenLake, name: str, target: Path) -> int:
         )
     table = opened.table(name)
     path = writable_target(opened.lake, target)
-    with reading(f"{name} of release {opened.release.release}"), replacing(path) as scratch:
+    with reading(name, opened), replacing(path) as scratch:
         write(table.duckdb(), scratch)
     return table.rows

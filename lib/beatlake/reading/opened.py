@@ -63,6 +63,18 @@ class OpenLake:
         """Names of the released tables, as ``layer.table``, in order of name."""
         return sorted(self.release.tables)
 
+    def check_kept(self) -> None:
+        """Find the release still among those of the lake.
+
+        Raises:
+            ReadingError: a clean-up has removed it since it was opened.
+        """
+        if self.release.release not in releases.numbers(self.lake):
+            raise ReadingError(
+                f"Release {self.release.release} was removed by `beatlake vacuum` after it was"
+                " opened. Open the lake again to read the newest."
+            )
+
     def table(self, name: str) -> OpenTable:
         """One table of the release.
 
@@ -90,18 +102,23 @@ class OpenLake:
     def spark_views(self, spark: SparkSession, tables: Iterable[str] | None = None) -> list[str]:
         """Create temporary views pinned to the release and return their names.
 
-        The view of ``gold.by_year`` is ``gold_by_year``: temporary views have no schemas.
+        The view of ``gold.by_year`` is ``gold_by_year``: temporary views have no schemas. They
+        belong to the session and replace views of these names, so that a second release at the
+        same time needs a session of its own: ``spark.newSession()``.
 
         Args:
             spark: a session that reads Delta, such as `beatlake.session.session` gives.
-            tables: names of the tables wanted; all by default.
+            tables: names of the tables wanted; all by default, which takes Spark a while.
+
+        Raises:
+            ReadingError: the release has no such table; no view was created.
         """
-        names = []
-        for name in self.tables if tables is None else tables:
-            view = name.replace(".", "_")
-            self.table(name).spark(spark).createOrReplaceTempView(view)
-            names.append(view)
-        return names
+        wanted = [self.table(name) for name in (self.tables if tables is None else tables)]
+        # All are found before the first view is replaced: views are never of two releases.
+        frames = {table.name.replace(".", "_"): table.spark(spark) for table in wanted}
+        for view, frame in frames.items():
+            frame.createOrReplaceTempView(view)
+        return list(frames)
 
 
 class OpenTable:
@@ -185,7 +202,7 @@ class OpenTable:
         """
         from beatlake.reading.engine import connect, reading
 
-        with reading(f"{self.name} of release {self._opened.release.release}"):
+        with reading(self.name, self._opened):
             return (connect() if connection is None else connection).sql(self.scan)
 
     def arrow(self) -> pa.Table:
@@ -193,7 +210,7 @@ class OpenTable:
         from beatlake.reading.engine import reading
 
         relation = self.duckdb()
-        with reading(f"{self.name} of release {self._opened.release.release}"):
+        with reading(self.name, self._opened):
             return relation.to_arrow_table()
 
     def pandas(self) -> pd.DataFrame:

@@ -77,12 +77,14 @@ def explained(opened: OpenLake) -> Iterator[None]:
     """Turn DuckDB's errors into one sentence each, with near names for an unknown table."""
     try:
         yield
-    except duckdb.PermissionException as error:
-        raise ReadingError(
-            "SQL reaches the tables of the release and nothing else: no files, addresses,"
-            f" settings or extensions. {first_line(error)}"
-        ) from None
     except duckdb.Error as error:
+        # Files that went with their release look to DuckDB like files that it may not read.
+        opened.check_kept()
+        if isinstance(error, duckdb.PermissionException):
+            raise ReadingError(
+                "SQL reaches the tables of the release and nothing else: no files, addresses,"
+                f" settings or extensions. {first_line(error)}"
+            ) from None
         raise ReadingError(_sentence(error, opened)) from None
 
 
@@ -161,7 +163,7 @@ def _create_views(
         table = opened.table(name)
         files += table.files
         quoted = ".".join(identifier(part) for part in name.split("."))
-        with reading(f"{name} of release {opened.release.release}"):
+        with reading(name, opened):
             connection.execute(f"CREATE VIEW {quoted} AS {table.scan}")
     listed = ", ".join(literal(file) for file in files)
     connection.execute(f"SET allowed_paths = [{listed}]")
