@@ -1,9 +1,11 @@
 """SQL that can only read: one statement, over the tables of one release, and nothing else.
 
 Three locks, each of which would do for most attempts. The statement's own form: one SELECT (which
-WITH, VALUES, DESCRIBE, SHOW and FROM are to DuckDB) or an EXPLAIN of one, and no part of its parse
-tree that writes: DuckDB 2 takes ``WITH x AS (COPY ... TO ...) SELECT``. DuckDB's access to files:
-those of the release only. And its settings, which are locked before the statement runs.
+WITH, VALUES, DESCRIBE, SHOW and FROM are to DuckDB) or an EXPLAIN of one, no part of whose parse
+tree writes (DuckDB 2 takes ``WITH x AS (COPY ... TO ...) SELECT``), and no table function but those
+that only compute: others read files, or run a text as SQL that nobody has looked at. DuckDB's
+access to files: those of the release only. And its settings, which are locked before the statement
+runs.
 """
 
 from __future__ import annotations
@@ -29,6 +31,11 @@ if TYPE_CHECKING:
 
 #: Kinds of query in DuckDB's parse tree that read; inserts, updates and copies have others.
 _READING_NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
+#: Table functions that compute, or tell what DuckDB itself is.
+_COMPUTING = re.compile(
+    r"range|generate_series|unnest|repeat|repeat_row|summary|query_table|json_each|json_tree"
+    r"|histogram|histogram_values|icu_calendar_names|pg_timezone_names|(duckdb|pragma)_\w+"
+)
 _EXPLAIN = re.compile(
     r"(?:\s|--[^\n]*\n|/\*.*?\*/)*explain(?:\s+analyze|\s*\([^()]*\))?\s+(.*)",
     re.IGNORECASE | re.DOTALL,
@@ -39,6 +46,10 @@ _ABOUT_TABLES = re.compile(
     r"|query\w*)\b"
 )
 _TABLE_MISSING = re.compile(r"Table with name (\S+) does not exist|schema named? \"?(\w+)", re.I)
+_NOTHING_ELSE = (
+    "SQL reaches the tables of the release and nothing else: no files, addresses, settings or"
+    " extensions."
+)
 _ONLY_READS = (
     "`beatlake sql` only reads: give one SELECT, WITH, VALUES, DESCRIBE, SHOW or EXPLAIN statement"
 )
@@ -81,10 +92,7 @@ def explained(opened: OpenLake) -> Iterator[None]:
         # Files that went with their release look to DuckDB like files that it may not read.
         opened.check_kept()
         if isinstance(error, duckdb.PermissionException):
-            raise ReadingError(
-                "SQL reaches the tables of the release and nothing else: no files, addresses,"
-                f" settings or extensions. {first_line(error)}"
-            ) from None
+            raise ReadingError(f"{_NOTHING_ELSE} {first_line(error)}") from None
         raise ReadingError(_sentence(error, opened)) from None
 
 
@@ -123,26 +131,35 @@ def _refuse_writing(connection: duckdb.DuckDBPyConnection, query: str) -> None:
 
 def _refuse_writing_parts(connection: duckdb.DuckDBPyConnection, query: str) -> None:
     row = connection.execute("SELECT json_serialize_sql($1::VARCHAR)", [query]).fetchone()
-    tree = json.loads(row[0]) if row else {"error": True}
+    try:
+        tree = json.loads(row[0]) if row else {"error": True}
+        parts = list(_parts(tree))
+    except RecursionError:
+        raise ReadingError("The statement is nested too deeply.") from None
     if tree["error"]:
         raise ReadingError(f"{_ONLY_READS}; DuckDB says: {tree.get('error_message')}")
-    writing = _nodes(tree["statements"]) - _READING_NODES
+    writing = {str(p.get("type")) for p in parts if _is_query(p)} - _READING_NODES
     if writing:
         listed = ", ".join(sorted(node.replace("_", " ") for node in writing))
         raise ReadingError(f"{_ONLY_READS}; a part of this one is another: {listed}.")
+    called = {p["function"]["function_name"] for p in parts if p.get("type") == "TABLE_FUNCTION"}
+    if others := sorted(name for name in called if not _COMPUTING.fullmatch(name.lower())):
+        raise ReadingError(f"{_NOTHING_ELSE} It does not take {', '.join(others)}.")
 
 
-def _nodes(tree: Any) -> set[str]:
-    """Kinds of query node in a parse tree: those under the keys that hold queries."""
-    if isinstance(tree, list):
-        return set().union(*map(_nodes, tree))
-    if not isinstance(tree, dict):
-        return set()
-    found = set().union(*map(_nodes, tree.values()))
-    kind = tree.get("type")
-    if "cte_map" in tree or (isinstance(kind, str) and kind.endswith("_NODE")):
-        found.add(str(kind))
-    return found
+def _is_query(part: dict[str, Any]) -> bool:
+    """Whether a part of a parse tree is a query, which stands wherever queries can."""
+    return "cte_map" in part or str(part.get("type")).endswith("_NODE")
+
+
+def _parts(tree: Any) -> Iterator[dict[str, Any]]:
+    """Every object of a parse tree."""
+    below = tree if isinstance(tree, list) else ()
+    if isinstance(tree, dict):
+        yield tree
+        below = tree.values()
+    for branch in below:
+        yield from _parts(branch)
 
 
 def _mentioned(query: str, tables: list[str]) -> list[str]:
