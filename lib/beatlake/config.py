@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import reprlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from beatlake.redaction import names_secret, redacted
 from beatlake.resources import read_conf
 from beatlake.session import SparkSettings
 
@@ -106,6 +108,11 @@ class Settings(Section):
         2, ge=1, le=16, description="Stages that may run side by side in one Spark application."
     )
 
+    def recorded(self) -> dict[str, Any]:
+        """The settings as records and people may see them: without secrets."""
+        recorded: dict[str, Any] = redacted(self.model_dump(mode="json"))
+        return recorded
+
 
 def load(
     config: Path | None = None,
@@ -137,7 +144,8 @@ def load(
     for assignment in assignments:
         key, separator, value = assignment.partition("=")
         if not separator:
-            raise ConfigError(f"--set takes KEY=VALUE, found {assignment!r}.")
+            # Not what was found: it may be a secret that lost its name.
+            raise ConfigError("--set takes KEY=VALUE, and what one was given has no =.")
         tree = _merge(tree, _nested(key.strip().split("."), _yaml_value(value, key)))
     try:
         return Settings.model_validate(tree)
@@ -158,7 +166,13 @@ def _yaml_value(text: str, origin: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{origin} is not valid YAML: {error}.") from error
+        # Not the whole error, which quotes a text that may hold secrets.
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        reason = getattr(error, "problem", None) or getattr(error, "reason", "it cannot be read")
+        raise ConfigError(f"{origin} is not valid YAML: {reason}{where}.") from error
+    except RecursionError:
+        raise ConfigError(f"{origin} is nested too deeply.") from None
 
 
 def _nested(path: list[str], value: Any) -> dict[str, Any]:
@@ -196,6 +210,15 @@ def _explain(error: ValidationError) -> str:
             near = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.5)
             hint = f"; did you mean {near[0]}?" if near else "."
             sentences.append(f"There is no setting {key}{hint}")
+        elif names_secret(key):
+            sentences.append(f"{key} cannot be used: {problem['msg']}.")
         else:
-            sentences.append(f"{key}: {problem['msg']}, found {problem['input']!r}.")
+            sentences.append(f"{key}: {problem['msg']}, found {_found(problem['input'])}.")
     return " ".join(sentences)
+
+
+def _found(value: Any) -> str:
+    """A value in an error: not one of many parts, any of which may be secret."""
+    if isinstance(value, (dict, list)):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    return reprlib.repr(value)

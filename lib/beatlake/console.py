@@ -1,7 +1,8 @@
 """What the command line shows: progress, tables and closing words, with data made harmless.
 
 Names and values come from files that strangers wrote. Control characters, which could move the
-cursor or retitle the terminal, are spelt out, and rich's markup is never interpreted.
+cursor or retitle the terminal, are spelt out, and rich's markup is never interpreted. Secrets in
+what a run tells of itself are hidden.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from beatlake.errors import BeatlakeError
+from beatlake.redaction import redact, redacted
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -175,7 +177,7 @@ class PlainReporter:
 
     def _line(self, text: str) -> None:
         with self._lock:
-            self._write(clean(text))
+            self._write(clean(redact(text)))
 
     def run_started(self, run_id: str, stages: int) -> None:
         """Name the run."""
@@ -297,7 +299,8 @@ class JsonReporter:
     def event(self, event: str, **fields: Any) -> None:
         """Write one event."""
         now = dt.datetime.now(dt.timezone.utc).isoformat(timespec="milliseconds")
-        record = {"timestamp": now, "run_id": self._run_id, "event": event, "fields": fields}
+        told = redacted(fields)
+        record = {"timestamp": now, "run_id": self._run_id, "event": event, "fields": told}
         line = json.dumps(record, default=str)
         with self._lock:
             self._stream.write(f"{line}\n")
@@ -412,15 +415,16 @@ def explain(error: Exception, lake: Path | None) -> tuple[str, int]:
     if isinstance(code, int):
         return str(error) or type(error).__name__, code
     place = _write_traceback(error, lake)
-    summary = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    summary = " ".join(redact(f"{type(error).__name__}: {error}").split())[:200]
     return f"beatlake failed unexpectedly ({summary}). Its traceback is in {place}", 1
 
 
 def _write_traceback(error: Exception, lake: Path | None) -> str:
-    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    text = clean(redact(trace), keep="\n")
     now = dt.datetime.now(dt.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     folders = [Path(tempfile.gettempdir())]
-    if lake is not None and lake.is_dir():
+    if lake is not None and lake.is_dir() and not (lake / "logs").is_symlink():
         folders.insert(0, lake / "logs")
     for folder in folders:
         try:

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
+#: Paths as Spark and delta-rs make them; others could be patterns, addresses, or lead upwards.
+_FILE = re.compile(r"[\w=][\w=.-]*(/[\w=][\w=.-]*)*", re.ASCII)
+#: What Spark or DuckDB take for a pattern in a path and delta-rs for a part of an address, so that
+#: it would look in another directory; and what cannot be written as UTF-8.
+_MISTAKABLE = re.compile(r"[*?\[\]{}#\\]|%[0-9A-Fa-f]{2}|[\x00-\x1f\x7f]|[\ud800-\udfff]")
 #: How far back the commit of a write is looked for among later commits of the same table.
 _HISTORY = 20
 #: The application under which a commit names its transaction (`Lake.record`).
@@ -70,6 +75,11 @@ class DataFile:
     path: str
     size: int
 
+    def __post_init__(self) -> None:
+        """Refuse a path that leads elsewhere: anyone may have edited the file that names it."""
+        if not _FILE.fullmatch(self.path):
+            raise LakeError(f"{self.path!r} is not the name of a data file in a table.")
+
 
 def _unguarded() -> None:
     """Let everybody write."""
@@ -86,16 +96,42 @@ class Lake:
     root: Path
     guard: Callable[[], None] = field(default=_unguarded, compare=False)
 
+    def __post_init__(self) -> None:
+        """Refuse a directory that the engines would mistake for another."""
+        for place in (os.path.abspath(self.root), os.path.realpath(self.root)):
+            if found := _MISTAKABLE.search(place):
+                raise LakeError(
+                    f"A lake cannot be at {place!r}: Spark, delta-rs and DuckDB do not take"
+                    f" {found[0]!r} in a path for what it is. Give it another name or place."
+                )
+
+    def inside(self, *names: str) -> Path:
+        """A path below the root, which links do not lead out of the lake.
+
+        Raises:
+            LakeError: it is not below the root, or a link on its way leads out.
+        """
+        path = self.root.joinpath(*names)
+        if not os.path.realpath(path).startswith(os.path.join(os.path.realpath(self.root), "")):
+            raise LakeError(f"{path} is not in the lake, or a link leads from there out of it.")
+        return path
+
     def path(self, table: str) -> Path:
         """The directory of a table.
 
         Raises:
-            LakeError: the name is not ``layer.table`` in lower-case snake case.
+            LakeError: the name is not ``layer.table`` in lower-case snake case, or the table or a
+                file of its log is a link out of the lake.
         """
         if not _NAME.fullmatch(table):
             raise LakeError(f"{table!r} is not a table name such as gold.by_year.")
-        layer, name = table.split(".")
-        return self.root / layer / name
+        log = self.inside(*table.split("."), "_delta_log")
+        if log.is_dir():
+            with os.scandir(log) as entries:
+                for entry in entries:
+                    if entry.is_symlink():
+                        self.inside(entry.path)
+        return log.parent
 
     def exists(self, table: str) -> bool:
         """Whether the table has been created."""
@@ -109,7 +145,7 @@ class Lake:
         version holds, and it spares the three Spark jobs in which Delta rebuilds an old version.
         """
         files = [
-            str(self.path(table.name).absolute() / f.path) for f in self.files(table.name, version)
+            str(self.data_file(table.name, f).absolute()) for f in self.files(table.name, version)
         ]
         if not files:
             return table.empty(spark)
@@ -262,19 +298,38 @@ class Lake:
         return {}
 
     def files(self, table: str, version: int) -> list[DataFile]:
-        """The data files of a version, by path."""
+        """The data files of a version, by path.
+
+        Raises:
+            LakeError: one of them is not in the lake.
+        """
         actions = self.open(table, version).get_add_actions()
         listed = zip(
             actions.column("path").to_pylist(),
             actions.column("size_bytes").to_pylist(),
             strict=True,
         )
-        return sorted((DataFile(path, size) for path, size in listed), key=lambda f: f.path)
+        found = sorted((DataFile(path, size) for path, size in listed), key=lambda f: f.path)
+        for file in found:
+            self.data_file(table, file)
+        return found
+
+    def data_file(self, table: str, file: DataFile) -> Path:
+        """Where a data file of a table is.
+
+        Raises:
+            LakeError: it is not in the lake.
+        """
+        return self.inside(*table.split("."), file.path)
 
     def missing(self, table: str, files: list[DataFile]) -> list[str]:
-        """Which of a version's files are gone or cut short."""
-        base = self.path(table)
-        return [f.path for f in files if not _has_size(base / f.path, f.size)]
+        """Which of a version's files are gone or cut short.
+
+        Raises:
+            LakeError: one of them is not in the lake.
+        """
+        self.path(table)
+        return [f.path for f in files if not _has_size(self.data_file(table, f), f.size)]
 
 
 def _has_properties(existing: DeltaTable, table: Table) -> bool:

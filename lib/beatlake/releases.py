@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from beatlake.failpoints import committing
 from beatlake.lake import DataFile, Lake
 
 CURRENT = "current.json"
+_NUMBER = re.compile(r"[1-9][0-9]*", re.ASCII)
 
 
 class NoReleaseError(Exception):
@@ -81,8 +83,16 @@ class Release(_Frozen):
 
 
 def directory(lake: Lake) -> Path:
-    """Where the release files of a path lake are."""
-    return lake.root / "releases"
+    """Where the release files of a path lake are.
+
+    Raises:
+        LakeError: a link leads from there out of the lake.
+    """
+    return lake.inside("releases")
+
+
+def _file(lake: Lake, name: str) -> Path:
+    return lake.inside("releases", name)
 
 
 def load(lake: Lake, number: int | None = None) -> Release:
@@ -90,6 +100,7 @@ def load(lake: Lake, number: int | None = None) -> Release:
 
     Raises:
         NoReleaseError: there is none, or not that one.
+        LakeError: its file is a link out of the lake.
     """
     listed = numbers(lake)
     if not listed:
@@ -99,7 +110,7 @@ def load(lake: Lake, number: int | None = None) -> Release:
         )
     wanted = listed[-1] if number is None else number
     try:
-        text = (directory(lake) / f"{wanted}.json").read_text(encoding="utf-8")
+        text = _file(lake, f"{wanted}.json").read_text(encoding="utf-8")
     except FileNotFoundError:
         there = numbers(lake)
         if number is None and wanted not in there:
@@ -113,7 +124,7 @@ def load(lake: Lake, number: int | None = None) -> Release:
 def numbers(lake: Lake) -> list[int]:
     """The numbers of all releases, oldest first."""
     found = directory(lake).glob("[0-9]*.json")
-    return sorted(int(path.stem) for path in found if path.stem.isdigit())
+    return sorted(int(path.stem) for path in found if _NUMBER.fullmatch(path.stem))
 
 
 def save(lake: Lake, release: Release) -> None:
@@ -124,13 +135,12 @@ def save(lake: Lake, release: Release) -> None:
 
 def stale(lake: Lake) -> bool:
     """Whether ``current.json`` is not the newest release, because its run was stopped before."""
+    listed = numbers(lake)
     try:
-        current = Release.model_validate_json(
-            (directory(lake) / CURRENT).read_text(encoding="utf-8")
-        )
+        current = Release.model_validate_json(_file(lake, CURRENT).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValidationError):
-        return bool(numbers(lake))
-    return current.release != numbers(lake)[-1]
+        return bool(listed)
+    return listed[-1:] not in ([], [current.release])
 
 
 def point(lake: Lake) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tiny_lake import LABELS, NAMES, YEARS, TinyLake
@@ -26,7 +27,7 @@ _SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
 def guarded(name: str | None) -> str | None:
     """What an exported text must be, said without the code under test."""
-    return f"'{name}" if name and name[0] in "=+-@\t\r" else name
+    return f"'{name}" if name and name[0] in "=+-@\t\r\n" else name
 
 
 def sheet(path: Path) -> list[dict[str, str]]:
@@ -214,4 +215,25 @@ def test_guarding_keeps_every_other_text() -> None:
     relation = duckdb.sql("select chr(i::int) || 'x' as t from range(1, 256) t(i)")
     kept = {row[0] for row in results.flat(relation, guard=True).fetchall()}
     every = {chr(i) + "x" for i in range(1, 256)}
-    assert every - kept == {c + "x" for c in "=+-@\t\r"}
+    assert every - kept == {c + "x" for c in "=+-@\t\r\n"}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "xlsx"])
+def test_wide_characters_names_and_bytes_are_guarded_too(tmp_path: Path, suffix: str) -> None:
+    table = pa.table(
+        {
+            '=HYPERLINK("http://evil")': ["＝1", "＠x", "\0=1"],
+            "-b": pa.array([b"=1", b"", None], pa.binary()),
+        }
+    )
+    target = tmp_path / f"x.{suffix}"
+    if suffix == "csv":
+        results.write_csv(duckdb.from_arrow(table), target, guard=True)
+        with target.open(encoding="utf-8", newline="") as stream:
+            found = list(csv.reader(stream))
+    else:
+        excel.write_xlsx(duckdb.from_arrow(table), target, "gold.x")
+        found = [[row["A"], row.get("B") or ""] for row in sheet(target)]
+    assert found[0] == ['\'=HYPERLINK("http://evil")', "'-b"]
+    assert found[1:3] == [["'＝1", "3D31"], ["'＠x", ""]]
+    assert found[3][0].startswith("'")

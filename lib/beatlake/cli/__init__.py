@@ -15,6 +15,7 @@ import typer
 from beatlake import __version__, console
 from beatlake.cli import jobs, looking
 from beatlake.cli.options import app, lake_in_use
+from beatlake.redaction import redact
 
 __all__ = ["jobs", "looking", "main"]
 
@@ -68,5 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(sentence: str, code: int) -> int:
-    sys.stderr.write(f"error: {console.clean(sentence, keep=chr(10))}\n")
+    # Lines after the first are set in, so that no text can pass for a line of beatlake's own.
+    lines = console.clean(redact(sentence), keep="\n").split("\n")
+    indented = [f"  {line.strip()}" for line in lines[1:] if line.strip()]
+    sys.stderr.write("\n".join([f"error: {lines[0]}", *indented, ""]))
     return code

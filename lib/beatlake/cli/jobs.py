@@ -131,12 +131,12 @@ def vacuum(
 
 @app.command()
 def config(*, config: ConfigOption = None, settings: SetOption = None) -> None:
-    """Print the settings in force, as YAML."""
+    """Print the settings in force, as YAML, without secrets."""
     import yaml
 
     from beatlake import config as configuration
 
-    found = configuration.load(config, settings or ()).model_dump(mode="json")
+    found = configuration.load(config, settings or ()).recorded()
     typer.echo(yaml.safe_dump(found, sort_keys=False, allow_unicode=True), nl=False)
 
 

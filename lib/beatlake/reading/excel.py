@@ -49,8 +49,10 @@ def write_xlsx(relation: duckdb.DuckDBPyRelation, path: Path, title: str) -> Non
         day = workbook.add_format({"num_format": "yyyy-mm-dd"})
         moment = workbook.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
         sheet.freeze_panes(1, 0)
-        sheet.write_row(0, 0, relation.columns, bold)
-        for number, row in enumerate(_rows(flat(relation, guard=True)), start=1):
+        guarded = flat(relation, guard=True)
+        for column, name in enumerate(guarded.columns):
+            sheet.write_string(0, column, name, bold)
+        for number, row in enumerate(_rows(guarded), start=1):
             for column, raw in enumerate(row):
                 value = _cell(raw)
                 if isinstance(value, dt.datetime):
@@ -78,8 +80,6 @@ def _cell(value: Any) -> Any:
     """A value as Excel can hold it."""
     if isinstance(value, dt.date):
         return _day(value)
-    if isinstance(value, (bytes, bytearray)):
-        return value.hex()
     if isinstance(value, Decimal) and abs(value) < _EXACT:
         return float(value)
     if isinstance(value, int) and abs(value) < _EXACT:

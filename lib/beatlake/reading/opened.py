@@ -29,6 +29,7 @@ def open_lake(path: str | os.PathLike[str], release: int | None = None) -> OpenL
     """The lake under ``path`` at its newest release, or at release number ``release``.
 
     Raises:
+        LakeError: a lake cannot be there, or a link leads out of it.
         NoReleaseError: the lake has no release, or not that one.
         ReadingError: the release's number or file cannot be understood.
     """
@@ -146,7 +147,11 @@ class OpenTable:
 
     @property
     def files(self) -> list[str]:
-        """Absolute paths of the data files; none for an empty table."""
+        """Absolute paths of the data files; none for an empty table.
+
+        Raises:
+            LakeError: the release puts one of them outside the lake.
+        """
         return data_files(self._opened.lake, self.name, self._released)
 
     @property
@@ -230,6 +235,11 @@ class OpenTable:
         return to_polars(self.arrow())
 
     def spark(self, session: SparkSession) -> DataFrame:
-        """The released version as a Spark frame, through Delta."""
+        """The released version as a Spark frame, through Delta.
+
+        Raises:
+            LakeError: the version has a file that is not in the lake.
+        """
+        self._opened.lake.files(self.name, self.version)
         reader = session.read.format("delta").option("versionAsOf", self.version)
         return reader.load(str(self._opened.lake.path(self.name).absolute()))

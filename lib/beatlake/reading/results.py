@@ -10,8 +10,9 @@ from beatlake.reading.types import identifier, literal
 if TYPE_CHECKING:
     import duckdb
 
-#: What a spreadsheet takes for the start of a formula, or skips before one.
-FORMULA_STARTS = "=+-@\t\r"
+#: What a spreadsheet takes for the start of a formula, in some languages as a wide character, or
+#: skips before one (OWASP, "CSV Injection"; ASVS 5, 1.2.10).
+FORMULA_STARTS = "=+-@\uff1d\uff0b\uff0d\uff20\t\r\n\0"
 
 
 def write_csv(relation: duckdb.DuckDBPyRelation, path: Path, *, guard: bool = False) -> None:
@@ -43,7 +44,7 @@ def write_parquet(relation: duckdb.DuckDBPyRelation, path: Path) -> None:
 
 
 def flat(relation: duckdb.DuckDBPyRelation, *, guard: bool) -> duckdb.DuckDBPyRelation:
-    """The relation with nested values as JSON text, and texts made safe for spreadsheets."""
+    """The relation with nested values as JSON text, and texts safe for spreadsheets, if asked."""
     wanted = ", ".join(_flat(column, str(type_), guard) for column, type_ in _columns(relation))
     return _distinct(relation).project(wanted)
 
@@ -53,14 +54,17 @@ def _flat(column: str, type_: str, guard: bool) -> str:
         text = f"to_json({column})::VARCHAR"
     elif type_.startswith(("VARCHAR", "ENUM")):
         text = f"{column}::VARCHAR"
+    elif type_ == "BLOB" and guard:
+        text = f"hex({column})"
     else:
-        return column
+        text = column
     if not guard:
         return f"{text} AS {column}"
+    name = f"\"'{column[1:]}" if column[1] in FORMULA_STARTS else column
+    if text == column:
+        return f"{column} AS {name}"
     starts = ", ".join(f"chr({ord(character)})" for character in FORMULA_STARTS)
-    return (
-        f"CASE WHEN left({text}, 1) IN ({starts}) THEN '''' || {text} ELSE {text} END AS {column}"
-    )
+    return f"CASE WHEN left({text}, 1) IN ({starts}) THEN '''' || {text} ELSE {text} END AS {name}"
 
 
 def _distinct(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:

@@ -154,12 +154,12 @@ def _is_query(part: dict[str, Any]) -> bool:
 
 def _parts(tree: Any) -> Iterator[dict[str, Any]]:
     """Every object of a parse tree."""
-    below = tree if isinstance(tree, list) else ()
     if isinstance(tree, dict):
         yield tree
-        below = tree.values()
-    for branch in below:
-        yield from _parts(branch)
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        for branch in tree:
+            yield from _parts(branch)
 
 
 def _mentioned(query: str, tables: list[str]) -> list[str]:

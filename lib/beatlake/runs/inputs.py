@@ -10,6 +10,7 @@ from beatlake.config import IngestSettings
 from beatlake.errors import InputError
 from beatlake.ingest.csv import CsvInputError, CsvLimits, FileSurvey, Part, find_parts, survey
 from beatlake.quality.contract import contracts
+from beatlake.redaction import redact
 from beatlake.releases import InputFile, InputPart, Release
 
 
@@ -102,7 +103,7 @@ def discover(directory: str, settings: IngestSettings) -> RunInputs:
     ]
     if missing:
         problems.append(
-            f"Required files are missing from {directory}: {', '.join(missing)}."
+            f"Required files are missing from {redact(directory)}: {', '.join(missing)}."
             " Put them there, or point --input at the directory that holds them."
         )
     if problems:

@@ -16,6 +16,7 @@ from beatlake.config import ConfigError, Settings
 from beatlake.errors import GateError
 from beatlake.lake import Committed, Lake, LakeError, Stamp
 from beatlake.quality import drift
+from beatlake.redaction import redact
 from beatlake.releases import InputFile, Release, ReleasedTable
 from beatlake.runs import lease as leases
 from beatlake.runs import plan, publishing, records
@@ -243,7 +244,7 @@ class Job:
             code_version=self.code_version,
             inputs=dict(self.described),
             absent=self.inputs.absent,
-            settings=self.settings.model_dump(mode="json"),
+            settings=self.settings.recorded(),
             tables={name: self._released(c) for name, c in sorted(self.committed.items())},
             figures=self.figures,
             accepted=self.accepted,
@@ -295,10 +296,10 @@ class Job:
             "seconds": seconds,
             "status": "done" if failure is None else "refused" if code == 4 else "failed",
             "exit_code": code,
-            "reason": None if failure is None else str(failure)[:2000],
-            "input_directory": self.inputs.directory,
+            "reason": None if failure is None else redact(str(failure))[:2000],
+            "input_directory": redact(self.inputs.directory),
             "absent_files": self.inputs.absent,
-            "settings": json.dumps(self.settings.model_dump(mode="json"), sort_keys=True),
+            "settings": json.dumps(self.settings.recorded(), sort_keys=True),
             "code_version": self.code_version,
             "spark_version": spark.version,
             "release": None if release is None else release.release,

@@ -167,7 +167,7 @@ def holder_of(lake: Lake, number: int) -> Holder | None:
 
 
 def _path(lake: Lake, number: int) -> Path:
-    return releases.directory(lake) / f"lease-{number}.json"
+    return lake.inside("releases", f"lease-{number}.json")
 
 
 def _taken_over(lake: Lake, newest: int) -> str:

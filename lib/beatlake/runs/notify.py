@@ -8,9 +8,11 @@ import shlex
 import subprocess
 import urllib.request
 from dataclasses import asdict, dataclass
+from subprocess import CalledProcessError
 from urllib.parse import urlsplit
 
 from beatlake.config import NotifySettings
+from beatlake.redaction import redact, redacted
 from beatlake.runs.report import Reporter, RunReport
 
 _TIMEOUT_S = 15
@@ -55,16 +57,16 @@ def done(lake: str, input_directory: str, report: RunReport) -> Ended:
 def failed(lake: str, input_directory: str, error: BaseException, seconds: float) -> Ended:
     """A run that did not."""
     code = getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 1)
-    reason = (str(error) or type(error).__name__)[:_LONGEST_REASON]
+    reason = redact(str(error) or type(error).__name__)[:_LONGEST_REASON]
     return Ended(lake, input_directory, "failed", code, reason, seconds)
 
 
 def tell(settings: NotifySettings, ended: Ended, reporter: Reporter) -> None:
-    """Call the webhook and the command, if they are set.
+    """Call the webhook and the command, if they are set; secrets are not told.
 
     What goes wrong here is said and changes nothing: the run has ended as it has.
     """
-    body = json.dumps(asdict(ended)).encode()
+    body = json.dumps(redacted(asdict(ended))).encode()
     if settings.webhook is not None:
         url = settings.webhook.get_secret_value()
         try:
@@ -82,7 +84,9 @@ def tell(settings: NotifySettings, ended: Ended, reporter: Reporter) -> None:
                 capture_output=True,
             )
         except (OSError, ValueError, subprocess.SubprocessError) as error:
-            reporter.message(f"The command of notify.command failed: {error}")
+            # Not the command, whose arguments may be secret.
+            code = f" {error.returncode}" if isinstance(error, CalledProcessError) else ""
+            reporter.message(f"The command of notify.command failed: {type(error).__name__}{code}.")
 
 
 def _post(url: str, body: bytes) -> None:

@@ -45,19 +45,19 @@ def vacuum(lake: Lake, keep: int, *, dry_run: bool, expires_s: float) -> Vacuume
         numbers = releases.numbers(lake)
         kept, dropped = numbers[-keep:], numbers[:-keep]
         named = {
-            lake.path(name) / file.path
+            lake.data_file(name, file).resolve()
             for number in kept
             for name, table in releases.load(lake, number).tables.items()
             for file in table.files
         }
         # What runs did is added to and never replaced; the next run reads it to its end.
         named |= {
-            lake.path(table.name) / file.path
+            lake.data_file(table.name, file).resolve()
             for table in (ops.RELEASES, ops.RUNS, ops.STAGES)
             if lake.exists(table.name)
             for file in lake.files(table.name, lake.open(table.name).version())
         }
-        unnamed = [path for path in _data_files(lake) if path not in named]
+        unnamed = [path for path in _data_files(lake) if path.resolve() not in named]
         found = Vacuumed(kept, dropped, len(unnamed), sum(p.stat().st_size for p in unnamed))
         if not dry_run:
             # First the releases, so that nobody opens one whose files are going.
@@ -73,9 +73,10 @@ def vacuum(lake: Lake, keep: int, *, dry_run: bool, expires_s: float) -> Vacuume
 
 
 def _data_files(lake: Lake) -> list[Path]:
-    """The Parquet files of all tables, those of their logs apart."""
+    """The Parquet files of all tables, those of their logs apart, that no link leads to."""
+    root = lake.root.resolve()
     return sorted(
         path
-        for path in lake.root.glob("*/*/*.parquet")
-        if path.is_file() and not path.is_symlink() and path.parent.name != "_delta_log"
+        for path in root.glob("*/*/*.parquet")
+        if path.is_file() and path.resolve() == path and path.parent.name != "_delta_log"
     )
