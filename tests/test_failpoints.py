@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -19,10 +18,8 @@ import pytest
 import beatlake
 from beatlake import failpoints, releases
 from beatlake.lake import Lake
-from beatlake.quality.contract import contracts
-from beatlake.reading import OpenLake
 from beatlake.runs import publishing
-from beatlake.synth import generate
+from small_lake import hashes, required_files
 
 #: The commit that publishes.
 PUBLISHES = "ops.releases"
@@ -33,12 +30,7 @@ QUICK = ("during:silver.recordings", f"after:{PUBLISHES}")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The five required files, small."""
-    made = tmp_path_factory.mktemp("failpoints") / "input"
-    generate(made, scale=0.0002, seed=1, processes=1, progress=False)
-    for name, contract in contracts().items():
-        if not contract.required:
-            (made / f"{name}.csv").unlink()
-    return made
+    return required_files(tmp_path_factory.mktemp("failpoints") / "input")
 
 
 def run(folder: Path, lake: Path, **environment: str) -> tuple[int, str]:
@@ -57,18 +49,6 @@ def run(folder: Path, lake: Path, **environment: str) -> tuple[int, str]:
         start_new_session=True,
     )
     return done.returncode, done.stdout + done.stderr
-
-
-def hashes(opened: OpenLake) -> dict[str, str]:
-    """A hash of the rows of every table but the records of runs, whatever their order."""
-    found = {}
-    for name in opened.tables:
-        if not name.startswith("ops."):
-            rows = sorted(
-                repr(sorted(row.items())) for row in opened.table(name).arrow().to_pylist()
-            )
-            found[name] = hashlib.sha256("\n".join(rows).encode()).hexdigest()
-    return found
 
 
 def commits(lake: Path) -> int:

@@ -12,6 +12,7 @@ from zipfile import ZipFile
 
 import pytest
 
+import packaged
 from beatlake import __version__, environment
 
 ROOT = Path(__file__).parents[1]
@@ -22,21 +23,9 @@ WITHOUT_SPARK = """if True:
 """
 
 
-def build(folder: Path) -> Path:
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder],
-        cwd=ROOT,
-        env={**os.environ, "SOURCE_DATE_EPOCH": "1704067200"},
-        capture_output=True,
-        check=True,
-    )
-    (wheel,) = folder.glob("*.whl")
-    return wheel
-
-
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("dist"))
+    return packaged.wheel(tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +63,7 @@ def test_wheel_holds_the_package_the_configuration_and_nothing_else(wheel: Path)
 
 
 def test_wheel_is_the_same_bytes_each_time(wheel: Path, tmp_path: Path) -> None:
-    assert build(tmp_path).read_bytes() == wheel.read_bytes()
+    assert packaged.wheel(tmp_path).read_bytes() == wheel.read_bytes()
 
 
 def test_wheel_does_not_bring_spark(wheel: Path) -> None:
