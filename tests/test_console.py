@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from beatlake import console
+from beatlake.cli import reporters
 from beatlake.runs.report import StageReport
 
 EVIL = "x\x1b]0;title\x07[red]y[/red]\u202egnp.exe\r\nz\x9b2J"
@@ -36,7 +37,7 @@ def stage(name: str, **counts: object) -> StageReport:
     return StageReport(name, **{**values, **counts})  # type: ignore[arg-type]
 
 
-def exercise(reporter: console.PlainReporter | console.JsonReporter, threads: int = 8) -> None:
+def exercise(reporter: reporters.PlainReporter | reporters.JsonReporter, threads: int = 8) -> None:
     """Everything a run tells, from several threads at once."""
     with reporter:
         reporter.run_started("run-1", threads * 20)
@@ -58,7 +59,7 @@ def exercise(reporter: console.PlainReporter | console.JsonReporter, threads: in
 
 def test_plain_lines_from_many_threads_are_whole() -> None:
     stream = io.StringIO()
-    exercise(console.reporter("plain", quiet=False, stream=stream))
+    exercise(reporters.reporter("plain", quiet=False, stream=stream))
     first, *lines, last = stream.getvalue().splitlines()
     assert first == "Run run-1: 160 stages."
     assert sorted(lines) == sorted(
@@ -69,7 +70,7 @@ def test_plain_lines_from_many_threads_are_whole() -> None:
 
 def test_json_lines_from_many_threads_are_valid() -> None:
     stream = io.StringIO()
-    exercise(console.reporter("json", quiet=False, stream=stream))
+    exercise(reporters.reporter("json", quiet=False, stream=stream))
     events = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert sum(event["event"] == "stage_finished" for event in events) == 160
     assert sum(event["event"] == "tasks" for event in events) < 10
@@ -79,8 +80,8 @@ def test_json_lines_from_many_threads_are_valid() -> None:
 
 def test_live_progress_shows_the_same_lines_and_no_control_characters_of_data() -> None:
     stream = Terminal()
-    reporter = console.reporter("auto", quiet=False, stream=stream)
-    assert isinstance(reporter, console.LiveReporter)
+    reporter = reporters.reporter("auto", quiet=False, stream=stream)
+    assert isinstance(reporter, reporters.LiveReporter)
     exercise(reporter, threads=2)
     text = stream.getvalue()
     for number in range(2):
@@ -91,13 +92,13 @@ def test_live_progress_shows_the_same_lines_and_no_control_characters_of_data() 
 
 
 def test_where_nobody_watches_auto_means_plain() -> None:
-    reporter = console.reporter("auto", quiet=False, stream=io.StringIO())
-    assert type(reporter) is console.PlainReporter
+    reporter = reporters.reporter("auto", quiet=False, stream=io.StringIO())
+    assert type(reporter) is reporters.PlainReporter
 
 
 def test_quiet_writes_nothing() -> None:
     stream = Terminal()
-    exercise(console.reporter("auto", quiet=True, stream=stream))
+    exercise(reporters.reporter("auto", quiet=True, stream=stream))
     assert stream.getvalue() == ""
 
 
@@ -113,7 +114,7 @@ def test_quiet_writes_nothing() -> None:
     ],
 )
 def test_a_stage_is_one_line(counts: dict[str, object], expected: str) -> None:
-    assert console.stage_line(stage("s", **counts)) == expected
+    assert reporters.stage_line(stage("s", **counts)) == expected
 
 
 @pytest.mark.parametrize("make", [io.StringIO, Terminal])

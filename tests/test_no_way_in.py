@@ -21,7 +21,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 import beatlake
-from beatlake import cli, config, console, releases
+from beatlake import cli, config, releases
+from beatlake.cli import failures, reporters
 from beatlake.config import ConfigError
 from beatlake.errors import ConflictError
 from beatlake.lake import Lake, LakeError, Stamp
@@ -425,7 +426,7 @@ def test_an_error_is_told_without_its_secrets(tmp_path: Path) -> None:
 def test_a_command_that_fails_is_said_without_its_arguments() -> None:
     said = io.StringIO()
     settings = config.load(None, [f"notify.command='false {SECRET}'"], {})
-    reporter = console.reporter("plain", quiet=False, stream=said)
+    reporter = reporters.reporter("plain", quiet=False, stream=said)
     notify.tell(settings.notify, notify.failed("lake", "in", ValueError("x"), 1.0), reporter)
     assert said.getvalue() == ("The command of notify.command failed: CalledProcessError 1.\n")
 
@@ -486,7 +487,7 @@ def test_the_log_of_a_bug_goes_through_no_link(
         folder.mkdir()
     (lake / "logs").symlink_to(outside)
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
-    console.explain(ZeroDivisionError("x"), lake)
+    failures.explain(ZeroDivisionError("x"), lake)
     assert list(outside.iterdir()) == []
     assert len(list(temporary.iterdir())) == 1
 

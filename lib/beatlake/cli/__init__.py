@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from beatlake import __version__, console
-from beatlake.cli import jobs, looking
+from beatlake.cli import failures, jobs, looking
 from beatlake.cli.options import app, lake_in_use
 from beatlake.redaction import redact
 
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             sys.stderr.write(f"{error}\n")
             return 2
-        return _fail(*console.explain(error, lake_in_use[0] if lake_in_use else None))
+        return _fail(*failures.explain(error, lake_in_use[0] if lake_in_use else None))
     if done == _INTERRUPTED:
         return _fail("Interrupted.", _INTERRUPTED)
     return done if isinstance(done, int) else 0

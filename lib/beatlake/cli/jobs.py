@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from beatlake import console
+from beatlake.cli import reporters
 from beatlake.cli.options import (
     DEFAULT_LAKE,
     ConfigOption,
@@ -67,7 +68,7 @@ def run(
     from beatlake.runs.plan import Selection
     from beatlake.runs.runner import run as run_pipeline
 
-    with console.reporter(log.value, quiet) as reporter:
+    with reporters.reporter(log.value, quiet) as reporter:
         report = run_pipeline(
             input_directory,
             Lake(lake),
@@ -75,12 +76,12 @@ def run(
             reporter,
             Selection(force=force, from_stage=from_stage, only=only),
         )
-        if isinstance(reporter, console.JsonReporter):
+        if isinstance(reporter, reporters.JsonReporter):
             reporter.run_finished(report)
             return
     if quiet:
         return
-    for line in console.closing(report, str(lake), only):
+    for line in reporters.closing(report, str(lake), only):
         typer.echo(line)
     if report.outcome == "done" and only is None:
         _show_heads(open_lake(lake, report.release.release))
