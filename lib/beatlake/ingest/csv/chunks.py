@@ -171,7 +171,6 @@ class PartTally:
         self._pending = _no_lines()
         self._recent = b""
         self._joined: list[Offsets] = []
-        self._broken: list[Offsets] = []
 
     @property
     def records(self) -> int:
@@ -181,10 +180,6 @@ class PartTally:
     def joined(self) -> Offsets:
         """A row [start, end) for each record of several lines."""
         return np.concatenate([np.empty((0, 2), np.int64), *self._joined])
-
-    def broken(self) -> Offsets:
-        """The start of each odd line that found no partner."""
-        return np.concatenate([np.empty(0, np.int64), *self._broken])
 
     def add(self, piece: Piece) -> None:
         """Raises ValueError, with the end of a sentence, on a line of more than 2 GiB."""
@@ -212,7 +207,6 @@ class PartTally:
                 last = _line(self._line_start, self.size, 0)
                 self._pair(last, self.lines, b"", self.size)
             self.lines += 1
-        self._broken.append(self._pending.starts)
         self._pending = _no_lines()
 
     def _pair(self, odd: OddLines, base: int, data: bytes, offset: int) -> None:
@@ -225,17 +219,13 @@ class PartTally:
         place = np.arange(len(odd.pairs))
         run_start = np.maximum.accumulate(np.where(odd.pairs, 0, place + 1))
         opens = np.flatnonzero(odd.pairs & ((place - run_start) & 1 == 0))
-        alone = np.ones(len(odd.starts), np.bool_)
-        alone[opens] = alone[opens + 1] = False
         self._joined.append(np.stack([odd.starts[opens], odd.ends[opens + 1]], axis=1))
         self.breaks_inside += int((odd.numbers[opens + 1] - odd.numbers[opens]).sum())
         last = len(odd.starts) - 1
-        if alone[last]:
-            alone[last] = False
-            self._pending = _line(odd.starts[last], odd.ends[last], odd.numbers[last])
-        else:
+        if len(opens) and opens[-1] + 1 == last:
             self._pending = _no_lines()
-        self._broken.append(odd.starts[alone])
+        else:
+            self._pending = _line(odd.starts[last], odd.ends[last], odd.numbers[last])
 
     def _chain(self, before: OddLines, after: OddLines, data: bytes, offset: int) -> OddLines:
         """Puts at most one line before others, and looks whether it pairs with the first."""

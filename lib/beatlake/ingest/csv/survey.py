@@ -30,10 +30,9 @@ from beatlake.ingest.csv.structure import Offsets
 class PartSurvey:
     """What the boundary pass found in one part. Offsets count uncompressed bytes.
 
-    `joined` holds a row [start, end) for each record of more than one line, `broken` the start of
-    each line with an odd number of quotes that was set aside alone; both ascend. `sha256` is the
-    hash over the hashes of consecutive 4 MiB chunks of the uncompressed bytes, so that a part has
-    the same hash whether it is compressed or not.
+    `joined` holds a row [start, end) for each record of more than one line, ascending. `sha256` is
+    the hash over the hashes of consecutive 4 MiB chunks of the uncompressed bytes, so that a part
+    has the same hash whether it is compressed or not.
     """
 
     part: Part
@@ -42,7 +41,6 @@ class PartSurvey:
     size: int
     limits: CsvLimits
     joined: Offsets
-    broken: Offsets
     records: int
     sha256: str
     notes: tuple[Note, ...]
@@ -56,15 +54,13 @@ class PartSurvey:
         """The same survey with only those joined records that touch the split."""
         low = np.searchsorted(self.joined[:, 1], split.start, side="right")
         high = np.searchsorted(self.joined[:, 0], split.end)
-        return replace(self, joined=self.joined[low:high], broken=self.broken[:0])
+        return replace(self, joined=self.joined[low:high])
 
     def __getstate__(self) -> dict[str, Any]:
-        packed = {name: _pack(getattr(self, name)) for name in ("joined", "broken")}
-        return self.__dict__ | packed
+        return self.__dict__ | {"joined": _pack(self.joined)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        joined, broken = _unpack(state["joined"]), _unpack(state["broken"])
-        self.__dict__.update(state | {"joined": joined.reshape(-1, 2), "broken": broken})
+        self.__dict__.update(state | {"joined": _unpack(state["joined"]).reshape(-1, 2)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +167,6 @@ def _survey_part(
         size=tally.size,
         limits=limits,
         joined=tally.joined(),
-        broken=tally.broken(),
         records=tally.records,
         sha256=digest.hexdigest(),
         notes=tuple(note for note in Note if note in notes),
