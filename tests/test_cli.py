@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -317,12 +318,27 @@ def test_the_json_log_ends_with_the_error(
 def test_only_says_that_nothing_was_published(
     pipeline: Callable[[Pipeline], None], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    pipeline(report_of_one_stage)
+    def stages_alone(*arguments: Any, **_: Any) -> RunReport:
+        return dataclasses.replace(report_of_one_stage(*arguments), release=None)
+
+    pipeline(stages_alone)
     arguments = ["run", "--input", "x", "--lake", str(tmp_path), "--only", "ingest.sp_track"]
     assert cli.main(arguments) == 0
     out = capsys.readouterr().out
     assert "ingest.sp_track ran alone, so nothing was published" in out
     assert "Release" not in out
+    assert cli.main([*arguments, "--log", "json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["fields"]["release"] is None
+
+
+def test_publishing_alone_publishes(
+    pipeline: Callable[[Pipeline], None], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pipeline(report_of_one_stage)
+    save(tmp_path)
+    arguments = ["run", "--input", "x", "--lake", str(tmp_path), "--only", "publish"]
+    assert cli.main(arguments) == 0
+    assert "Release 1 of" in capsys.readouterr().out
 
 
 def test_the_run_command_imports_no_spark_before_the_pipeline_asks_for_it() -> None:

@@ -83,7 +83,7 @@ def run(
         return
     for line in reporters.closing(report, str(lake), only):
         typer.echo(line)
-    if report.outcome == "done" and only is None:
+    if report.outcome == "done" and report.release is not None:
         _show_heads(open_lake(lake, report.release.release))
         _show_next(lake)
 

@@ -220,7 +220,7 @@ class JsonReporter:
         self.event(
             "run_finished",
             outcome=report.outcome,
-            release=report.release.release,
+            release=None if report.release is None else report.release.release,
             seconds=report.seconds,
             absent=report.absent,
             notes=report.notes,
@@ -249,6 +249,8 @@ def reporter(
 def closing(report: RunReport, lake: str, only: str | None = None) -> list[str]:
     """The last lines of a run: what it made and what is missing."""
     release = report.release
+    if release is None:
+        return [clean(f"{only} ran alone, so nothing was published: {lake} is as it was.")]
     if report.outcome == "nothing to do":
         return [
             clean(
@@ -256,8 +258,6 @@ def closing(report: RunReport, lake: str, only: str | None = None) -> list[str]:
                 " this input, these settings and this code. To run anyway, add --force."
             )
         ]
-    if only is not None:
-        return [clean(f"{only} ran alone, so nothing was published: {lake} is as it was.")]
     rows = sum(table.rows for table in release.tables.values())
     lines = [f"Not there, so left out: {', '.join(report.absent)}."] if report.absent else []
     lines += report.notes

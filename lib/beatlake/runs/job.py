@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from beatlake import releases
 from beatlake.config import ConfigError, Settings
 from beatlake.errors import GateError
 from beatlake.lake import Committed, Lake, LakeError, Stamp
@@ -89,7 +88,7 @@ class Job:
         return RunReport(
             self.run_id,
             "done",
-            release or releases.load(self.lake),
+            release,
             time.monotonic() - started,
             self.reports,
             self.inputs.absent,

@@ -7,7 +7,7 @@ import json
 import shlex
 import subprocess
 import urllib.request
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from subprocess import CalledProcessError
 from urllib.parse import urlsplit
 
@@ -38,19 +38,16 @@ class Ended:
 
 def done(lake: str, input_directory: str, report: RunReport) -> Ended:
     """A run that ended well."""
-    release = report.release
-    return Ended(
-        lake,
-        input_directory,
-        report.outcome,
-        0,
-        None,
-        report.seconds,
-        report.run_id,
-        release.release,
-        len(release.tables),
-        sum(table.rows for table in release.tables.values()),
-        release.figures,
+    ended = Ended(lake, input_directory, report.outcome, 0, None, report.seconds, report.run_id)
+    if report.release is None:
+        return ended
+    tables = report.release.tables.values()
+    return replace(
+        ended,
+        release=report.release.release,
+        tables=len(tables),
+        rows=sum(table.rows for table in tables),
+        figures=report.release.figures,
     )
 
 

@@ -56,11 +56,14 @@ class StageReport:
 
 @dataclass
 class RunReport:
-    """How a run ended: ``done`` with a new release, or ``nothing to do`` beside the newest."""
+    """How a run ended: ``done`` with a new release, or ``nothing to do`` beside the newest.
+
+    ``release`` is None where stages ran alone, so that nothing was published.
+    """
 
     run_id: str
     outcome: Literal["done", "nothing to do"]
-    release: Release
+    release: Release | None
     seconds: float
     stages: list[StageReport] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
