@@ -29,8 +29,8 @@ help: ## list the targets
 
 .PHONY: run
 run: $(STAMP) ## make a small input and run the whole pipeline on it
-	@[ -e $(INPUT) ] || $(BIN)/beatlake generate --scale $(SCALE) --out $(INPUT)
-	$(BIN)/beatlake run --input $(INPUT) --lake $(LAKE)
+	@[ -e "$(INPUT)" ] || $(BIN)/beatlake generate --scale "$(SCALE)" --out "$(INPUT)"
+	$(BIN)/beatlake run --input "$(INPUT)" --lake "$(LAKE)"
 
 .PHONY: test
 test: $(STAMP) ## lint, format check, types, import rules, tests, doctests
@@ -65,6 +65,10 @@ install: $(STAMP) ## the virtual environment and Delta's jars
 .PHONY: jars
 jars: $(STAMP) ## fetch Delta's jars again if they are missing or damaged
 	@$(BIN)/python -m beatlake.jars
+
+.PHONY: audit
+audit: $(STAMP) ## list what is locked in build/sbom.json, and ask PyPI for known vulnerabilities
+	@$(BIN)/python -m beatlake.materials build/sbom.json
 
 .PHONY: dist
 dist: $(STAMP) ## the wheel, and the same package as .zip for Spark's workers

@@ -55,7 +55,8 @@ def sql(
     """Query the tables of a release in SQL.
 
     Tables are named LAYER.TABLE, such as gold.by_year. One statement that reads is taken: SELECT,
-    WITH, VALUES, DESCRIBE, SHOW or EXPLAIN.
+    WITH, VALUES, DESCRIBE, SHOW or EXPLAIN. Answers are exact in every format; for a spreadsheet,
+    `export` guards what it would run as a formula.
     """
     from beatlake.reading import answers
 
