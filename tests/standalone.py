@@ -243,13 +243,13 @@ class Submitted:
             return list(ask(self._web, f"api/v1/applications/{application['id']}/{path}") or [])
         return []
 
-    def _logged(self, *kinds: str) -> list[dict[str, Any]]:
-        """The events of some kinds in Spark's event log, whole lines only."""
+    def _logged(self, kind: str) -> list[dict[str, Any]]:
+        """The events of a kind in Spark's event log, whole lines only."""
         found = []
         for log in self._events.glob("app-*"):
             for line in log.read_text(encoding="utf-8").split("\n")[:-1]:
                 # Cheaper than to parse the many events that are not wanted.
-                if line.startswith(tuple(f'{{"Event":"{kind}"' for kind in kinds)):
+                if line.startswith(f'{{"Event":"{kind}"'):
                     found.append(json.loads(line))
         return found
 

@@ -1,5 +1,18 @@
 """Errors that tell the person who reads them what to do."""
 
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+#: How every program says it, whatever it is written in: the system's own words.
+_FULL = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT))
+
 
 class BeatlakeError(Exception):
     """A run cannot go on for a reason that the person can act on; the message is a sentence."""
@@ -39,3 +52,44 @@ class ConflictError(BeatlakeError):
     """Another run holds the lake."""
 
     exit_code = 6
+
+
+class OutOfRoomError(BeatlakeError):
+    """A disk is full."""
+
+    exit_code = 2
+
+
+@contextmanager
+def naming_a_full_disk(lake: Path) -> Iterator[None]:
+    """Say it in one sentence where a full disk is what stopped the block.
+
+    Spark and delta-rs hand on the system's words at the bottom of their own, so the words are
+    looked for in the error and in those that it came of.
+
+    Raises:
+        OutOfRoomError: in place of such an error; any other is left as it is.
+    """
+    try:
+        yield
+    except BeatlakeError:
+        raise
+    except Exception as error:
+        link: BaseException | None = error
+        while link is not None and not any(words in str(link) for words in _FULL):
+            link = link.__cause__ or link.__context__
+        if link is None:
+            raise
+        temporary = os.environ.get("SPARK_LOCAL_DIRS", tempfile.gettempdir())
+        raise OutOfRoomError(
+            f"A disk is full: {_room(lake)} are free for {lake}, and {_room(Path(temporary))} in"
+            f" {temporary} for what Spark keeps while it runs (SPARK_LOCAL_DIRS names another"
+            " place). Make room and run again: the run goes on where it stopped."
+        ) from error
+
+
+def _room(place: Path) -> str:
+    try:
+        return f"{shutil.disk_usage(place).free / 1e6:,.1f} MB"
+    except OSError:
+        return "an unknown amount"

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from beatlake.config import ConfigError, Settings
-from beatlake.errors import GateError
+from beatlake.errors import GateError, naming_a_full_disk
 from beatlake.lake import Committed, Lake, LakeError, Stamp
 from beatlake.quality import drift
 from beatlake.redaction import redact
@@ -72,10 +72,12 @@ class Job:
         self.code_version = plan.code_version()
         self.stage_records = StageRecords(self.lake, self.run_id, self.code_version)
         spark = session(self.settings.spark)
+        # Asked now, since a run whose Spark has died leaves a record too.
+        spark_version = spark.version
         release: Release | None = None
         failure: BaseException | None = None
         try:
-            with watched(spark, self.reporter):
+            with naming_a_full_disk(self.lake.root), watched(spark, self.reporter):
                 self._run_stages(spark)
                 if self.publishes:
                     self._audit(spark)
@@ -84,7 +86,7 @@ class Job:
             failure = error
             raise
         finally:
-            self._record(spark, started_at, time.monotonic() - started, release, failure)
+            self._record(spark_version, started_at, time.monotonic() - started, release, failure)
         return RunReport(
             self.run_id,
             "done",
@@ -280,7 +282,7 @@ class Job:
 
     def _record(
         self,
-        spark: SparkSession,
+        spark_version: str,
         started_at: datetime,
         seconds: float,
         release: Release | None,
@@ -300,7 +302,7 @@ class Job:
             "absent_files": self.inputs.absent,
             "settings": json.dumps(self.settings.recorded(), sort_keys=True),
             "code_version": self.code_version,
-            "spark_version": spark.version,
+            "spark_version": spark_version,
             "release": None if release is None else release.release,
         }
         stamp = Stamp(self.run_id, records.STAMPED_AS, self.identity, self.code_version)

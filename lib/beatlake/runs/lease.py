@@ -13,6 +13,7 @@ import os
 import socket
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -93,7 +94,11 @@ class Lease:
     def give_back(self) -> None:
         """Let the next run begin at once."""
         self._ended.set()
-        self._beat(ended=True)
+        try:
+            self._beat(ended=True)
+        except OSError:
+            # On a full disk there is always room to remove a file, which says the same.
+            _path(self.lake, self.epoch).unlink(missing_ok=True)
 
     def keep(self) -> None:
         """Show that the holder is alive, until the lease is given back or lost."""
@@ -102,7 +107,9 @@ class Lease:
                 self.check()
             except ConflictError:
                 return
-            self._beat(ended=False)
+            # A full disk may have room again at the next beat, and stops the run by itself.
+            with suppress(OSError):
+                self._beat(ended=False)
 
     def _beat(self, *, ended: bool) -> None:
         seen = self.holder.model_copy(update={"seen": _now(), "ended": ended})

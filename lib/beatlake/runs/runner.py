@@ -6,6 +6,7 @@ import time
 
 from beatlake import releases
 from beatlake.config import Settings
+from beatlake.errors import naming_a_full_disk
 from beatlake.lake import Lake
 from beatlake.releases import Release
 from beatlake.runs import lease as leases
@@ -37,10 +38,12 @@ def run(
         GateError: the audit failed; nothing was published.
         ConfigError: a stage is named that does not exist.
         ConflictError: another run holds the lake, or has taken it over.
+        OutOfRoomError: a disk is full; nothing was published.
     """
     started = time.monotonic()
     try:
-        report = _run(input_directory, lake, settings, reporter, selection, started)
+        with naming_a_full_disk(lake.root):
+            report = _run(input_directory, lake, settings, reporter, selection, started)
     except BaseException as error:
         seconds = time.monotonic() - started
         ended = notify.failed(str(lake.root), input_directory, error, seconds)
