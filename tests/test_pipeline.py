@@ -199,6 +199,7 @@ def test_gold_by_year_is_what_duckdb_computes_from_the_csv_files(
           WHERE length(isrc) = 12 AND try_cast(energy AS double) BETWEEN 0 AND 1
             AND try_cast(danceability AS double) BETWEEN 0 AND 1
             AND try_cast(tempo AS double) IS NOT NULL
+            AND try_cast(updated_on AS timestamp) IS NOT NULL
             AND NOT (tempo::double = 0 AND time_signature::int = 0
                      AND danceability::double = 0 AND valence::double = 0)
           GROUP BY isrc)

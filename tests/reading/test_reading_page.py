@@ -50,7 +50,11 @@ def shown(tiny: TinyLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ti
     return TinyLake(root, Lake(root))
 
 
-def test_every_python_block_reads_the_released_rows(spark: SparkSession, shown: TinyLake) -> None:
+def test_every_python_block_reads_the_released_rows(
+    spark: SparkSession, shown: TinyLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The page's own session would change the settings of the one that all tests share.
+    monkeypatch.setattr("beatlake.session.session", lambda: spark)
     blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     names: dict[str, Any] = {}
     kinds = set()
