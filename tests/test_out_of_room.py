@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -94,34 +95,90 @@ def refused(error: str) -> None:
 
 
 def stopped_at(out: str) -> str:
-    """Where a run was when it failed: the kind of its last stage, or what comes after stages."""
+    """Where a run was when it failed: the kind of its last stage, or what is around stages."""
     events = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
-    stages = [(e["event"], e["fields"]["stage"]) for e in events if "stage" in e["fields"]]
-    if not stages:
+    total = sum(e["fields"]["stages"] for e in events if e["event"] == "run_started")
+    finished = sum(e["event"] == "stage_finished" for e in events)
+    started = [e["fields"]["stage"] for e in events if e["event"] == "stage_started"]
+    if not started:
         return "lease"
-    event, stage = stages[-1]
-    return stage.partition(".")[0] if event == "stage_started" else f"after {stage}"
+    return "publish" if finished == total else str(started[-1]).partition(".")[0]
 
 
-def test_a_lake_that_runs_full_at_any_stage_is_finished_when_there_is_room(
+def places(
+    run: list[str], lake: Path, small: Disk, step: int, capfd: pytest.CaptureFixture[str]
+) -> list[str]:
+    """Where a run stopped each time until it had room enough: a step more after each failure.
+
+    Nothing is published before the run has come as far as publishing.
+    """
+    found: list[str] = []
+    free = 0
+    capfd.readouterr()
+    while (code := cli.main(run)) != 0:
+        said = capfd.readouterr()
+        assert code == 2, said.err
+        refused(said.err)
+        found.append(stopped_at(said.out))
+        assert "publish" in found or publishing.published(Lake(lake)) == []
+        free += step
+        small.leave(free)
+    return found
+
+
+def test_a_lake_that_runs_full_in_any_stage_is_finished_when_there_is_room(
     folder: Path,
     expected: OpenLake,
     disk: Callable[[int], Disk],
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    whole = sum(path.stat().st_size for path in (folder.parent / "lake").rglob("*"))
-    small = disk(int(_STEP * whole))
+    step = int(_STEP * sum(path.stat().st_size for path in expected.lake.root.rglob("*")))
+    small = disk(step)
     lake = small.root / "lake"
-    places: list[str] = []
-    capfd.readouterr()
-    free = 0
-    while (code := cli.main(arguments(folder, lake))) != 0:
-        said = capfd.readouterr()
-        assert code == 2, said.err
-        refused(said.err)
-        assert publishing.published(Lake(lake)) == []
-        places.append(stopped_at(said.out))
-        free += int(_STEP * whole)
-        small.leave(free)
-    print(places)
+    stopped = places(arguments(folder, lake), lake, small, step, capfd)
+    assert {"ingest", "integrate", "aggregate"} <= set(stopped), stopped
+    assert hashes(beatlake.open(lake)) == hashes(expected)
+
+
+def test_a_lake_that_runs_full_while_it_is_published_is_published_when_there_is_room(
+    folder: Path,
+    expected: OpenLake,
+    disk: Callable[[int], Disk],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    small = disk(1 << 30)
+    lake = small.root / "lake"
+    run = arguments(folder, lake)
+    for kind in ("ingest", "integrate", "aggregate"):
+        assert cli.main([*run, "--only", kind]) == 0
+    small.leave(0)
+    stopped = places(run, lake, small, 4 * _PAGE, capfd)
+    assert stopped[0] == "lease"
+    assert "publish" in stopped, stopped
+    assert hashes(beatlake.open(lake)) == hashes(expected)
+
+
+def test_a_run_without_room_for_what_spark_keeps_is_finished_when_there_is_room(
+    folder: Path, expected: OpenLake, disk: Callable[[int], Disk], tmp_path: Path
+) -> None:
+    small = disk(64 * _PAGE)
+    lake = tmp_path / "lake"
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "beatlake.cli", *arguments(folder, lake, "spark.memory=2g")],
+            env={**os.environ, "SPARK_LOCAL_DIRS": str(small.root)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    done = run()
+    assert done.returncode == 2, done.stderr
+    refused(done.stderr)
+    assert str(small.root) in done.stderr
+    assert publishing.published(Lake(lake)) == []
+    small.resize(1 << 30)
+    done = run()
+    assert done.returncode == 0, done.stderr
     assert hashes(beatlake.open(lake)) == hashes(expected)

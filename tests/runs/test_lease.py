@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -150,6 +152,39 @@ def test_the_lease_of_a_process_elsewhere_is_taken_over_after_it_expired(
         leases.take(lake, "second", EXPIRES_S)
     time.sleep(EXPIRES_S + 0.2)
     leases.take(lake, "second", EXPIRES_S).give_back()
+
+
+def test_a_lease_is_given_back_where_the_disk_is_full(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = leases.take(lake, "first", 60)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(releases, "replace", full)
+        held.give_back()
+    leases.take(lake, "second", EXPIRES_S).give_back()
+
+
+def test_a_heart_that_missed_a_beat_for_want_of_room_beats_on(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, missed = releases.replace, threading.Event()
+
+    def full(*_: object) -> None:
+        missed.set()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    held = leases.take(lake, "first", EXPIRES_S)
+    monkeypatch.setattr(releases, "replace", full)
+    assert missed.wait(EXPIRES_S)
+    monkeypatch.setattr(releases, "replace", replace)
+    time.sleep(2 * EXPIRES_S)
+    with pytest.raises(ConflictError):
+        leases.take(lake, "second", EXPIRES_S)
+    held.give_back()
 
 
 def test_a_living_holder_keeps_its_lease_for_longer_than_it_lasts(

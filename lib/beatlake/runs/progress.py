@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from py4j.protocol import Py4JError
+
 from beatlake.runs.report import Reporter
 
 if TYPE_CHECKING:
@@ -30,7 +32,11 @@ def watched(spark: SparkSession, reporter: Reporter) -> Iterator[None]:
 
     def poll() -> None:
         while not ended.wait(_EVERY_S):
-            running = [tracker.getStageInfo(i) for i in tracker.getActiveStageIds()]
+            try:
+                running = [tracker.getStageInfo(i) for i in tracker.getActiveStageIds()]
+            except (Py4JError, OSError):
+                # Spark has died, which the run finds out and tells by itself.
+                return
             known = [info for info in running if info is not None]
             reporter.tasks(
                 sum(info.numCompletedTasks for info in known), sum(info.numTasks for info in known)

@@ -38,7 +38,7 @@ def run(
         GateError: the audit failed; nothing was published.
         ConfigError: a stage is named that does not exist.
         ConflictError: another run holds the lake, or has taken it over.
-        OutOfRoomError: a disk is full; nothing was published.
+        OutOfRoomError: a disk is full; readers find what they found before.
     """
     started = time.monotonic()
     try:
