@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
 
 import beatlake
-from beatlake import failpoints, releases
+from beatlake import cli, failpoints, releases
 from beatlake.lake import Lake
 from beatlake.runs import publishing
 from small_lake import hashes, required_files
@@ -33,15 +34,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return required_files(tmp_path_factory.mktemp("failpoints") / "input")
 
 
+def command(folder: Path, lake: Path) -> list[str]:
+    """A run of one stage after the other, so that places are always reached in one order."""
+    settings = ("spark.shuffle_partitions=2", "spark.memory=2g", "parallel_stages=1")
+    options = [option for setting in settings for option in ("--set", setting)]
+    return ["run", "--input", str(folder), "--lake", str(lake), "--log", "json", *options]
+
+
 def run(folder: Path, lake: Path, **environment: str) -> tuple[int, str]:
     """The exit code and output of `beatlake run` in a process group of its own."""
     done = subprocess.run(
-        [
-            *(sys.executable, "-m", "beatlake.cli", "run", "--input", folder, "--lake", lake),
-            *("--log", "json", "--set", "spark.shuffle_partitions=2", "--set", "spark.memory=2g"),
-            # One after the other, so that places are reached in the order of an undisturbed run.
-            *("--set", "parallel_stages=1"),
-        ],
+        [sys.executable, "-m", "beatlake.cli", *command(folder, lake)],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
@@ -62,11 +65,16 @@ def renamed(lake: Path) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(folder: Path) -> tuple[Path, list[str]]:
-    """A lake that nothing happened to, and every commit that its run announced."""
+def undisturbed(spark: SparkSession, folder: Path) -> tuple[Path, list[str]]:
+    """A lake that nothing happened to, and every commit that its run announced.
+
+    Made in this process, whose Spark is warm; those that are killed need one of their own.
+    """
     lake, trace = folder.parent / "undisturbed", folder.parent / "trace"
-    code, said = run(folder, lake, **{failpoints.TRACE: str(trace)})
-    assert code == 0, said
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv(failpoints.TRACE, str(trace))
+        code = cli.main(command(folder, lake))
+    assert code == 0
     return lake, trace.read_text(encoding="utf-8").splitlines()
 
 

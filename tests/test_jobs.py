@@ -9,9 +9,12 @@ import pytest
 
 import beatlake
 import packaged
+from beatlake import resources
 from beatlake.quality.contract import contracts
+from beatlake.session import properties
 from small_lake import required_files
 
+JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 #: Prints where the package comes from, then runs the job that stands beside it.
 WRAPPER = """
 import runpy, sys
@@ -32,9 +35,13 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_job_publishes_a_release_from_the_archive(elsewhere: Path) -> None:
+    embedded = resources.read_conf("spark", "embedded.conf")
     done = subprocess.run(
         packaged.submit(
-            "local[2]", "wrapper.py", "--input", "input", "--lake", "lake", "--log", "plain"
+            "local[2]",
+            *("wrapper.py", "--input", "input", "--lake", "lake", "--log", "plain"),
+            # As quick to start as the embedded one: a small job on one machine.
+            options=("--driver-java-options", properties(embedded)[JAVA_OPTIONS]),
         ),
         cwd=elsewhere,
         env=packaged.environment(),

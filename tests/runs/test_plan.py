@@ -28,7 +28,8 @@ def test_a_file_changes_its_stage_and_those_that_depend_on_it() -> None:
 
 
 def test_a_file_that_goes_away_is_a_change() -> None:
-    assert changed(keys(), keys({"bp_label_media": None})) == {"ingest.bp_label_media"}
+    found = changed(keys(), keys({"bp_label_media": None}))
+    assert found == {"ingest.bp_label_media", "integrate.orphans"}
 
 
 def test_settings_that_change_content_change_keys_and_others_do_not() -> None:

@@ -12,7 +12,7 @@ from beatlake.aggregate.by_group import aggregate_by
 from beatlake.config import Settings
 from beatlake.ingest.csv import RULES, FileSurvey, Split, scan
 from beatlake.ingest.records import Judged, judge
-from beatlake.integrate import beatport, credits, dimensions, recordings, spotify
+from beatlake.integrate import beatport, credits, dimensions, links, recordings, spotify
 from beatlake.integrate.common import Inputs, Output, text_of
 from beatlake.quality.contract import Contract, contracts
 from beatlake.quality.counting import Count, Counted, flag_counts
@@ -79,6 +79,7 @@ _INTEGRATE: Mapping[str, Callable[[Inputs, Settings], Output]] = {
     "beatport_releases": lambda i, _: beatport.beatport_releases(i),
     "beatport_tracks": lambda i, s: beatport.beatport_tracks(i, s.integrate.half_time_below),
     "beatport_track_artists": lambda i, _: beatport.beatport_track_artists(i),
+    "orphans": lambda i, _: links.orphans(i),
     "recording_genres": lambda i, _: credits.recording_genres(i),
     "recording_artists": lambda i, _: credits.recording_artists(i),
     "recordings": lambda i, s: recordings.recordings(i, s.aggregate.hemisphere),

@@ -252,6 +252,20 @@ KEYS = Table(
     key=("beatport_key_id",),
 )
 
+ORPHANS = Table(
+    name="silver.orphans",
+    comment="References to rows that are not in the data, of the files that only link or illustrate"
+    " others; other files' references are judged in the tables that take their rows in.",
+    columns=(
+        key(described("file", "string", "The input file, a table of bronze.")),
+        key(described("rule", "string", "The rule that the row breaks, by what it names.")),
+        described("reference", "string", "The id that names nothing.", required=True),
+        key(described("source_file", "string", "Input file, relative to the input directory.")),
+        key(described("byte_offset", "bigint", "First byte of the record in the file.", "bytes")),
+    ),
+    key=("source_file", "byte_offset", "rule"),
+)
+
 TABLES = (
     GENRES,
     SUBGENRES,
@@ -265,6 +279,7 @@ TABLES = (
     BEATPORT_RELEASES,
     BEATPORT_TRACKS,
     BEATPORT_TRACK_ARTISTS,
+    ORPHANS,
     RECORDING_ARTISTS,
     RECORDING_GENRES,
     RECORDINGS,

@@ -1,0 +1,56 @@
+"""Rows of files that only link things, where what they name is not there."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from beatlake.integrate.common import Inputs, Output, text_of
+from beatlake.quality.contract import Contract, ForeignKey, contracts
+from beatlake.quality.counting import Count, Counted
+from beatlake.quality.rules import Rule
+
+
+def orphans(inputs: Inputs) -> Output:
+    """Every reference to a row that is not in the data, of the files that none of these names.
+
+    The other files' references are judged where their rows are taken into a table. References to
+    a file that was not given are left out: nothing is known of their targets.
+    """
+    given = [contracts()[name.removeprefix("bronze.")] for name in inputs.frames]
+    named = {key.references for contract in given for key in contract.foreign_keys}
+    linking = [contract for contract in given if contract.file not in named]
+    frame = reduce(
+        DataFrame.unionByName,
+        [_orphans(inputs, file, key) for file in linking for key in file.foreign_keys],
+    )
+    counted = []
+    for file in linking:
+        counts = [_count(file, Rule[key.flag.upper()]) for key in file.foreign_keys]
+        counted.append(Counted(frame, "silver.orphans", f"bronze.{file.file}", counts))
+        frame = counted[-1].frame
+    return Output(frame, counted)
+
+
+def _orphans(inputs: Inputs, file: Contract, key: ForeignKey) -> DataFrame:
+    rows = inputs[f"bronze.{file.file}"].dropna(subset=list(key.columns))
+    if key.references in inputs.absent:
+        rows = rows.limit(0)
+    target = contracts()[key.references].key
+    known = inputs[f"bronze.{key.references}"].select(
+        *[F.col(there).alias(here) for here, there in zip(key.columns, target, strict=True)]
+    )
+    return rows.join(known, list(key.columns), "left_anti").select(
+        F.lit(file.file).alias("file"),
+        F.lit(key.flag).alias("rule"),
+        text_of(key.columns).alias("reference"),
+        "source_file",
+        "byte_offset",
+    )
+
+
+def _count(file: Contract, rule: Rule) -> Count:
+    found = (F.col("file") == file.file) & (F.col("rule") == rule.value)
+    return Count("flagged", F.count_if(found), rule.value, F.min(F.when(found, F.col("reference"))))

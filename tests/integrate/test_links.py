@@ -1,0 +1,88 @@
+"""References of files that only link others, to rows that are not in the data."""
+
+from __future__ import annotations
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from beatlake.config import Settings
+from beatlake.integrate.common import Inputs, Output
+from beatlake.integrate.links import orphans
+from beatlake.quality.contract import contracts
+from beatlake.runs import plan
+
+(STAGE,) = [
+    stage
+    for stage in plan.stages(Settings(), dict.fromkeys(contracts()))
+    if stage.name == "integrate.orphans"
+]
+FILES = [table.removeprefix("bronze.") for table in STAGE.inputs]
+
+#: The ids in each file, by column; a name that is not here is an empty file.
+ROWS: dict[str, list[dict[str, int | None]]] = {
+    "bp_artist": [{"artist_id": 1}, {"artist_id": 1}, {"artist_id": 2}],
+    "bp_label": [{"label_id": 7}],
+    "bp_label_artist": [
+        {"label_id": 7, "artist_id": 1},
+        {"label_id": 8, "artist_id": 3},
+        {"label_id": 8, "artist_id": 2},
+        {"label_id": None, "artist_id": None},
+    ],
+    "bp_artist_media": [{"artist_id": 2}, {"artist_id": 3}],
+    "bp_track_media": [{"track_id": 5}],
+}
+
+
+def bronze(spark: SparkSession, file: str) -> DataFrame:
+    """The rows of a file in its table of bronze, without columns that name nothing."""
+    contract = contracts()[file]
+    ids = [c for c in contract.columns if c.endswith("_id")]
+    declared = [f"{c} {contract.columns[c].type}" for c in ids]
+    rows = [
+        (*[row.get(c) for c in ids], f"{file}.csv", offset)
+        for offset, row in enumerate(ROWS.get(file, []))
+    ]
+    return spark.createDataFrame(
+        rows, ", ".join([*declared, "source_file string", "byte_offset bigint"])
+    )
+
+
+@pytest.fixture(scope="module")
+def found(spark: SparkSession) -> Output:
+    frames = {f"bronze.{file}": bronze(spark, file) for file in FILES}
+    return orphans(Inputs(frames, absent=frozenset({"bp_track"})))
+
+
+def test_every_file_with_references_is_read_where_they_are_judged() -> None:
+    """A new file with foreign keys must be given to a stage that judges them."""
+    read = {
+        table
+        for stage in plan.stages(Settings(), dict.fromkeys(contracts()))
+        for table in stage.inputs
+    }
+    assert {f"bronze.{name}" for name, c in contracts().items() if c.foreign_keys} <= read
+
+
+def test_references_that_name_nothing_are_listed_and_empty_ones_are_not(found: Output) -> None:
+    rows = found.frame.select("file", "rule", "reference", "byte_offset").collect()
+    assert sorted(tuple(row) for row in rows) == [
+        ("bp_artist_media", "orphan_artist", "3", 1),
+        ("bp_label_artist", "orphan_artist", "3", 1),
+        ("bp_label_artist", "orphan_label", "8", 1),
+        ("bp_label_artist", "orphan_label", "8", 2),
+    ]
+
+
+def test_they_are_counted_by_file_and_rule_with_an_example(found: Output) -> None:
+    found.frame.collect()
+    tallies = [tally for counted in found.counted for tally in counted.tallies()]
+    assert {(t.source, t.rule, t.rows, t.example) for t in tallies} == {
+        ("bronze.bp_artist_media", "orphan_artist", 1, "3"),
+        ("bronze.bp_label_artist", "orphan_artist", 1, "3"),
+        ("bronze.bp_label_artist", "orphan_label", 2, "8"),
+    }
+    assert {t.outcome for t in tallies} == {"flagged"}
+
+
+def test_nothing_is_said_of_targets_in_a_file_that_was_not_given(found: Output) -> None:
+    assert found.frame.filter("file = 'bp_track_media'").count() == 0
