@@ -14,7 +14,9 @@ from beatlake.quality.rules import Rule
 
 
 def orphans(inputs: Inputs) -> Output:
-    """Every reference to a row that is not in the data, of the files that none of these names.
+    """Every id that is not in the data and that files name which none of these names.
+
+    One row per file, rule and id.
 
     The other files' references are judged where their rows are taken into a table. References to
     a file that was not given are left out: nothing is known of their targets.
@@ -42,15 +44,15 @@ def _orphans(inputs: Inputs, file: Contract, key: ForeignKey) -> DataFrame:
     known = inputs[f"bronze.{key.references}"].select(
         *[F.col(there).alias(here) for here, there in zip(key.columns, target, strict=True)]
     )
-    return rows.join(known, list(key.columns), "left_anti").select(
-        F.lit(file.file).alias("file"),
-        F.lit(key.flag).alias("rule"),
-        text_of(key.columns).alias("reference"),
-        "source_file",
-        "byte_offset",
+    missing = rows.join(known, list(key.columns), "left_anti")
+    return (
+        missing.groupBy(text_of(key.columns).alias("reference"))
+        .agg(F.count(F.lit(1)).alias("n_rows"))
+        .select(F.lit(file.file).alias("file"), F.lit(key.flag).alias("rule"), "*")
     )
 
 
 def _count(file: Contract, rule: Rule) -> Count:
     found = (F.col("file") == file.file) & (F.col("rule") == rule.value)
-    return Count("flagged", F.count_if(found), rule.value, F.min(F.when(found, F.col("reference"))))
+    rows = F.sum(F.when(found, F.col("n_rows")))
+    return Count("flagged", rows, rule.value, F.min(F.when(found, F.col("reference"))))

@@ -254,16 +254,15 @@ KEYS = Table(
 
 ORPHANS = Table(
     name="silver.orphans",
-    comment="References to rows that are not in the data, of the files that only link or illustrate"
+    comment="Ids that are not in the data but named by the files that only link or illustrate"
     " others; other files' references are judged in the tables that take their rows in.",
     columns=(
-        key(described("file", "string", "The input file, a table of bronze.")),
-        key(described("rule", "string", "The rule that the row breaks, by what it names.")),
-        described("reference", "string", "The id that names nothing.", required=True),
-        key(described("source_file", "string", "Input file, relative to the input directory.")),
-        key(described("byte_offset", "bigint", "First byte of the record in the file.", "bytes")),
+        key(described("file", "string", "The input file that names it, a table of bronze.")),
+        key(described("rule", "string", "The rule that this breaks, by what is named.")),
+        key(described("reference", "string", "The id that names nothing.")),
+        described("n_rows", "bigint", "Rows of the file that name it.", "rows", required=True),
     ),
-    key=("source_file", "byte_offset", "rule"),
+    key=("file", "rule", "reference"),
 )
 
 TABLES = (
