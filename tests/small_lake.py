@@ -19,6 +19,12 @@ def required_files(folder: Path, *, clean: bool = False) -> Path:
     return folder
 
 
+def run_arguments(folder: Path, lake: Path, *settings: str) -> list[str]:
+    """The words after `beatlake` that run the pipeline with some settings."""
+    options = [word for setting in settings for word in ("--set", setting)]
+    return ["run", "--input", str(folder), "--lake", str(lake), *options]
+
+
 def hashes(opened: OpenLake) -> dict[str, str]:
     """A hash of the rows of every table but the records of runs, whatever their order."""
     found = {}

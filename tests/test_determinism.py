@@ -11,15 +11,15 @@ import pytest
 
 import beatlake
 from beatlake.synth import generate
+from small_lake import run_arguments
 
 pytestmark = pytest.mark.full
 
 
 def run(folder: Path, lake: Path, *settings: str) -> None:
     """The pipeline in a process of its own, since a process keeps the Spark it has."""
-    options = [option for setting in settings for option in ("--set", setting)]
-    command = [sys.executable, "-m", "beatlake.cli", "run", "--input", folder, "--lake", lake]
-    subprocess.run([*command, *options], check=True, capture_output=True)
+    words = [sys.executable, "-m", "beatlake.cli", *run_arguments(folder, lake, *settings)]
+    subprocess.run(words, check=True, capture_output=True)
 
 
 def permuted(folder: Path, target: Path) -> None:

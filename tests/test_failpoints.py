@@ -20,10 +20,12 @@ import beatlake
 from beatlake import cli, failpoints, releases
 from beatlake.lake import Lake
 from beatlake.runs import publishing
-from small_lake import hashes, required_files
+from small_lake import hashes, required_files, run_arguments
 
 #: The commit that publishes.
 PUBLISHES = "ops.releases"
+#: One stage after the other, so that places are reached in the order of an undisturbed run.
+SETTINGS = ("spark.shuffle_partitions=2", "spark.memory=2g", "parallel_stages=1")
 #: Killed at by `make test`: with data written and no commit, and with a release made but no file.
 QUICK = ("during:silver.recordings", f"after:{PUBLISHES}")
 
@@ -34,17 +36,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return required_files(tmp_path_factory.mktemp("failpoints") / "input")
 
 
-def command(folder: Path, lake: Path) -> list[str]:
-    """A run of one stage after the other, so that places are always reached in one order."""
-    settings = ("spark.shuffle_partitions=2", "spark.memory=2g", "parallel_stages=1")
-    options = [option for setting in settings for option in ("--set", setting)]
-    return ["run", "--input", str(folder), "--lake", str(lake), "--log", "json", *options]
-
-
 def run(folder: Path, lake: Path, **environment: str) -> tuple[int, str]:
     """The exit code and output of `beatlake run` in a process group of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "beatlake.cli", *command(folder, lake)],
+        [sys.executable, "-m", "beatlake.cli", *run_arguments(folder, lake, *SETTINGS)],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
@@ -73,7 +68,7 @@ def undisturbed(spark: SparkSession, folder: Path) -> tuple[Path, list[str]]:
     lake, trace = folder.parent / "undisturbed", folder.parent / "trace"
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv(failpoints.TRACE, str(trace))
-        code = cli.main(command(folder, lake))
+        code = cli.main(run_arguments(folder, lake, *SETTINGS))
     assert code == 0
     return lake, trace.read_text(encoding="utf-8").splitlines()
 

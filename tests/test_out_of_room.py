@@ -20,7 +20,7 @@ from beatlake import cli
 from beatlake.lake import Lake
 from beatlake.reading import OpenLake
 from beatlake.runs import publishing
-from small_lake import hashes, required_files
+from small_lake import hashes, required_files, run_arguments
 
 pytestmark = pytest.mark.full
 
@@ -75,8 +75,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def arguments(folder: Path, lake: Path, *settings: str) -> list[str]:
     listed = ("parallel_stages=1", "spark.shuffle_partitions=2", *settings)
-    options = [option for setting in listed for option in ("--set", setting)]
-    return ["run", "--input", str(folder), "--lake", str(lake), "--log", "json", *options]
+    return [*run_arguments(folder, lake, *listed), "--log", "json"]
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,8 @@ from beatlake.integrate.links import orphans
 from beatlake.quality.contract import contracts
 from beatlake.runs import plan
 
-(STAGE,) = [
-    stage
-    for stage in plan.stages(Settings(), dict.fromkeys(contracts()))
-    if stage.name == "integrate.orphans"
-]
-FILES = [table.removeprefix("bronze.") for table in STAGE.inputs]
+INPUTS = {s.name: s.inputs for s in plan.stages(Settings(), dict.fromkeys(contracts()))}
+FILES = [table.removeprefix("bronze.") for table in INPUTS["integrate.orphans"]]
 
 #: The ids in each file, by column; a name that is not here is an empty file.
 ROWS: dict[str, list[dict[str, int | None]]] = {
@@ -50,11 +46,7 @@ def found(spark: SparkSession) -> Output:
 
 def test_every_file_with_references_is_read_where_they_are_judged() -> None:
     """A new file with foreign keys must be given to a stage that judges them."""
-    read = {
-        table
-        for stage in plan.stages(Settings(), dict.fromkeys(contracts()))
-        for table in stage.inputs
-    }
+    read = {table for inputs in INPUTS.values() for table in inputs}
     assert {f"bronze.{name}" for name, c in contracts().items() if c.foreign_keys} <= read
 
 

@@ -21,6 +21,7 @@ from beatlake.lake import Lake
 from beatlake.quality.contract import contracts
 from beatlake.runs import publishing
 from beatlake.synth import generate
+from small_lake import run_arguments
 
 pytestmark = pytest.mark.full
 
@@ -59,9 +60,8 @@ class Writer:
 
     def run(self, folder: Path, **environment: str) -> int:
         """The exit code of a run; of the process, if it ended with it."""
-        arguments = ["run", "--input", str(folder), "--lake", str(self.lake), "--log", "plain"]
-        for setting in ("spark.shuffle_partitions=2", "spark.memory=2g"):
-            arguments += ["--set", setting]
+        settings = ("spark.shuffle_partitions=2", "spark.memory=2g")
+        arguments = [*run_arguments(folder, self.lake, *settings), "--log", "plain"]
         if self.process is None:
             with self.log.open("a") as log:
                 self.process = subprocess.Popen(
