@@ -1,4 +1,4 @@
-"""Rows of files that only link things, where what they name is not there."""
+"""Ids that files which only link or illustrate others name, and that are not in the data."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from beatlake.quality.rules import Rule
 
 
 def orphans(inputs: Inputs) -> Output:
-    """Every id that is not in the data and that files name which none of these names.
+    """The ids that name nothing, one row per file, rule and id.
 
-    One row per file, rule and id.
-
-    The other files' references are judged where their rows are taken into a table. References to
-    a file that was not given are left out: nothing is known of their targets.
+    Judged are the given files that no other given file refers to; the references of all others are
+    judged where their rows are taken into a table. References to a file that is absent are left
+    out: nothing is known of their targets.
     """
     given = [contracts()[name.removeprefix("bronze.")] for name in inputs.frames]
     named = {key.references for contract in given for key in contract.foreign_keys}
