@@ -1,13 +1,15 @@
-"""What all tests share: one Spark session per test process, built as beatlake builds it."""
+"""What all tests share: one Spark session per test process, and the lake of a first drop."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from beatlake.session import SparkSettings, session, stop
+from small_lake import Drop, publish
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -25,3 +27,10 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     started = session(settings)
     yield started
     stop(started)
+
+
+@pytest.fixture(scope="session")
+def first_drop(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Drop:
+    """The first drop of the scenarios that share one, published; made in this warm process."""
+    folder = Path(__file__).parent / "scenarios" / "a_value_is_changed" / "first"
+    return publish(folder, tmp_path_factory.mktemp("drop"))

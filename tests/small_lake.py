@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from beatlake import cli, failpoints
 from beatlake.quality.contract import contracts
 from beatlake.reading import OpenLake
 from beatlake.synth import generate
+
+#: One stage after the other, so that places are reached in one order.
+IN_ORDER = ("spark.shuffle_partitions=2", "spark.memory=2g", "parallel_stages=1")
+
+
+@dataclass(frozen=True)
+class Drop:
+    """An input that was published: its folder, its lake, every commit that its run announced."""
+
+    folder: Path
+    lake: Path
+    commits: list[str]
 
 
 def required_files(folder: Path, *, clean: bool = False) -> Path:
@@ -23,6 +39,15 @@ def run_arguments(folder: Path, lake: Path, *settings: str) -> list[str]:
     """The words after `beatlake` that run the pipeline with some settings."""
     options = [word for setting in settings for word in ("--set", setting)]
     return ["run", "--input", str(folder), "--lake", str(lake), *options]
+
+
+def publish(folder: Path, made: Path) -> Drop:
+    """Publish an input, from this process, in a lake below a folder."""
+    lake, trace = made / "lake", made / "trace"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv(failpoints.TRACE, str(trace))
+        assert cli.main(run_arguments(folder, lake, *IN_ORDER)) == 0
+    return Drop(folder, lake, trace.read_text(encoding="utf-8").splitlines())
 
 
 def hashes(opened: OpenLake) -> dict[str, str]:

@@ -17,29 +17,21 @@ import pytest
 from pyspark.sql import SparkSession
 
 import beatlake
-from beatlake import cli, failpoints, releases
+from beatlake import failpoints, releases
 from beatlake.lake import Lake
 from beatlake.runs import publishing
-from small_lake import hashes, required_files, run_arguments
+from small_lake import IN_ORDER, Drop, hashes, publish, required_files, run_arguments
 
 #: The commit that publishes.
 PUBLISHES = "ops.releases"
-#: One stage after the other, so that places are reached in the order of an undisturbed run.
-SETTINGS = ("spark.shuffle_partitions=2", "spark.memory=2g", "parallel_stages=1")
 #: Killed at by `make test`: with data written and no commit, and with a release made but no file.
 QUICK = ("during:silver.recordings", f"after:{PUBLISHES}")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The five required files, small."""
-    return required_files(tmp_path_factory.mktemp("failpoints") / "input")
 
 
 def run(folder: Path, lake: Path, **environment: str) -> tuple[int, str]:
     """The exit code and output of `beatlake run` in a process group of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "beatlake.cli", *run_arguments(folder, lake, *SETTINGS)],
+        [sys.executable, "-m", "beatlake.cli", *run_arguments(folder, lake, *IN_ORDER)],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
@@ -59,25 +51,11 @@ def renamed(lake: Path) -> set[str]:
     return {path.name for path in (lake / "releases").iterdir()}
 
 
-@pytest.fixture(scope="module")
-def undisturbed(spark: SparkSession, folder: Path) -> tuple[Path, list[str]]:
-    """A lake that nothing happened to, and every commit that its run announced.
-
-    Made in this process, whose Spark is warm; those that are killed need one of their own.
-    """
-    lake, trace = folder.parent / "undisturbed", folder.parent / "trace"
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv(failpoints.TRACE, str(trace))
-        code = cli.main(run_arguments(folder, lake, *SETTINGS))
-    assert code == 0
-    return lake, trace.read_text(encoding="utf-8").splitlines()
-
-
-def test_every_commit_has_failpoints(undisturbed: tuple[Path, list[str]]) -> None:
-    lake, announced = undisturbed
-    files = {name for name in announced if name.endswith(".json")}
-    assert files == renamed(lake)
-    assert len([name for name in announced if name not in files]) == commits(lake)
+def test_every_commit_has_failpoints(first_drop: Drop) -> None:
+    files = {name for name in first_drop.commits if name.endswith(".json")}
+    assert files == renamed(first_drop.lake)
+    announced = [name for name in first_drop.commits if name not in files]
+    assert len(announced) == commits(first_drop.lake)
 
 
 def killed(folder: Path, lake: Path, place: str, expected: dict[str, str]) -> dict[str, Any]:
@@ -114,42 +92,49 @@ def finished(folder: Path, lake: Path, expected: dict[str, str]) -> None:
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_release(
-    folder: Path, undisturbed: tuple[Path, list[str]], tmp_path: Path
+    first_drop: Drop, tmp_path: Path
 ) -> None:
-    expected = hashes(beatlake.open(undisturbed[0]))
+    expected = hashes(beatlake.open(first_drop.lake))
     for place in QUICK:
-        killed(folder, tmp_path / "lake", place, expected)
-    finished(folder, tmp_path / "lake", expected)
+        killed(first_drop.folder, tmp_path / "lake", place, expected)
+    finished(first_drop.folder, tmp_path / "lake", expected)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Drop:
+    """A published input that has set-aside records, so that every kind of table is written."""
+    made = tmp_path_factory.mktemp("failpoints")
+    return publish(required_files(made / "input"), made)
 
 
 @pytest.mark.full
 def test_a_run_killed_at_every_commit_ends_with_the_same_release(
-    folder: Path, undisturbed: tuple[Path, list[str]], tmp_path: Path
+    undisturbed: Drop, tmp_path: Path
 ) -> None:
     """Before every commit; within and after every write of rows.
 
     After any other commit is before the next one. Up to the publishing commit every run goes on
     where the one before was killed; from there on each begins at the publishing commit.
     """
-    opened = beatlake.open(undisturbed[0])
+    opened = beatlake.open(undisturbed.lake)
     expected, rows = hashes(opened), {name: opened.table(name).rows for name in opened.tables}
-    names = list(dict.fromkeys(undisturbed[1]))
+    names = list(dict.fromkeys(undisturbed.commits))
     at = names.index(PUBLISHES)
     lake = tmp_path / "lake"
     left = 0
     for name in names[:at]:
         kinds = ("before", "during", "after") if rows.get(name) else ("before",)
         for kind in kinds:
-            now = killed(folder, lake, f"{kind}:{name}", expected)["commits"]
+            now = killed(undisturbed.folder, lake, f"{kind}:{name}", expected)["commits"]
             assert now >= left, "a commit was lost"
             left = now
-    killed(folder, lake, f"before:{PUBLISHES}", expected)
+    killed(undisturbed.folder, lake, f"before:{PUBLISHES}", expected)
     for place in (
         *(f"{kind}:{PUBLISHES}" for kind in ("during", "after")),
         *(f"{kind}:{name}" for name in names[at + 1 :] for kind in ("before", "after")),
     ):
         copy = tmp_path / place.replace(":", "-")
         shutil.copytree(lake, copy)
-        killed(folder, copy, place, expected)
-        finished(folder, copy, expected)
-    finished(folder, lake, expected)
+        killed(undisturbed.folder, copy, place, expected)
+        finished(undisturbed.folder, copy, expected)
+    finished(undisturbed.folder, lake, expected)

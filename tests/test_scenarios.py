@@ -20,6 +20,7 @@ from beatlake.errors import BeatlakeError, InputError
 from beatlake.lake import Lake
 from beatlake.runs.report import Silent
 from beatlake.runs.runner import run
+from small_lake import Drop
 
 #: Run by `make test`; all others, which take the same way, by `make test-full`.
 QUICK = ("a_value_is_changed", "a_new_column_is_refused_by_name")
@@ -32,9 +33,13 @@ SETTINGS = load(assignments=["spark.shuffle_partitions=2"], environment={})
 Lakes = dict[tuple[tuple[str, bytes], ...], Path]
 
 
+def content(drop: Path) -> tuple[tuple[str, bytes], ...]:
+    return tuple((path.name, path.read_bytes()) for path in sorted(drop.iterdir()))
+
+
 @pytest.fixture(scope="module")
-def lakes() -> Lakes:
-    return {}
+def lakes(first_drop: Drop) -> Lakes:
+    return {content(first_drop.folder): first_drop.lake}
 
 
 @pytest.fixture
@@ -47,12 +52,10 @@ def lake(
 ) -> Lake:
     """A lake of its own in which the first drop has been published."""
     first = request.getfixturevalue("scenario") / "first"
-    content = tuple((path.name, path.read_bytes()) for path in sorted(first.iterdir()))
-    if content not in lakes:
-        made = tmp_path_factory.mktemp("first")
-        run(str(first), Lake(made), SETTINGS, Silent())
-        lakes[content] = made
-    shutil.copytree(lakes[content], tmp_path / "lake")
+    if (dropped := content(first)) not in lakes:
+        lakes[dropped] = tmp_path_factory.mktemp("first")
+        run(str(first), Lake(lakes[dropped]), SETTINGS, Silent())
+    shutil.copytree(lakes[dropped], tmp_path / "lake")
     return Lake(tmp_path / "lake")
 
 
