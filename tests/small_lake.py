@@ -35,7 +35,7 @@ def required_files(folder: Path, *, clean: bool = False) -> Path:
     return folder
 
 
-def run_arguments(folder: Path, lake: Path, *settings: str) -> list[str]:
+def run_arguments(folder: Path | str, lake: Path, *settings: str) -> list[str]:
     """The words after `beatlake` that run the pipeline with some settings."""
     options = [word for setting in settings for word in ("--set", setting)]
     return ["run", "--input", str(folder), "--lake", str(lake), *options]

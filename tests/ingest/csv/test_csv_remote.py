@@ -4,7 +4,7 @@ import gzip
 import pickle
 
 import pytest
-from csv_s3 import object_store
+from object_store import object_store
 from csv_tools import LIMITS, NAME, in_another_process, look, put, rows
 
 from beatlake.ingest.csv import CsvInputError, find_parts, survey

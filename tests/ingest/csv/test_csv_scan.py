@@ -3,7 +3,7 @@
 import gzip
 
 import pytest
-from csv_s3 import object_store
+from object_store import object_store
 from csv_tools import LIMITS, NAME, look, put, rows
 from pyspark.errors import PythonException
 
