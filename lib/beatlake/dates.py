@@ -17,7 +17,6 @@ EARLIEST_YEAR = 1900
 NORTHERN = ("winter", "spring", "summer", "autumn")
 SOUTHERN = ("summer", "autumn", "winter", "spring")
 UNKNOWN = "unknown"
-_DAY = "yyyy-MM-dd"
 
 
 def precision(text: Column) -> Column:
@@ -29,46 +28,39 @@ def precision(text: Column) -> Column:
     )
 
 
-def is_possible(text: Column, written: Column) -> Column:
-    """Whether the date exists and lies between 1900 and the year after it was ``written``.
-
-    Args:
-        text: a date of day, month or year precision as text.
-        written: the timestamp at which the row was written (``updated_on``).
-    """
-    padded = (
-        F.when(precision(text) == "year", F.concat(text, F.lit("-01-01")))
-        .when(precision(text) == "month", F.concat(text, F.lit("-01")))
-        .otherwise(text)
-    )
-    day = F.try_to_date(padded, _DAY)
-    return F.coalesce(
-        (F.year(day) >= EARLIEST_YEAR) & (F.year(day) <= F.year(written) + 1), F.lit(False)
-    )
+def first_day(text: Column) -> Column:
+    """The first day that a date of day, month or year precision may stand for; null if none is."""
+    return F.when(precision(text).isNotNull(), text.try_cast("date"))
 
 
 def latest_day(text: Column) -> Column:
-    """The last day that a possible date of partial precision may stand for.
+    """The last day that a date of day, month or year precision may stand for; null if none is.
 
     Used to order dates: a full date sorts before the bare year that contains it, so the earliest
     date of a recording is never less precise than it could be.
     """
     return (
-        F.when(precision(text) == "day", F.try_to_date(text, _DAY))
-        .when(
-            precision(text) == "month",
-            F.last_day(F.try_to_date(F.concat(text, F.lit("-01")), _DAY)),
-        )
-        .when(
-            precision(text) == "year",
-            F.try_to_date(F.concat(text, F.lit("-12-31")), _DAY),
-        )
+        F.when(precision(text) == "day", first_day(text))
+        .when(precision(text) == "month", F.last_day(first_day(text)))
+        .when(precision(text) == "year", F.concat(text, F.lit("-12-31")).try_cast("date"))
     )
 
 
-def is_placeholder(text: Column) -> Column:
+def is_possible(day: Column, written: Column) -> Column:
+    """Whether a date is there and lies between 1900 and the year after it was ``written``.
+
+    Args:
+        day: a date.
+        written: the timestamp at which the row was written (``updated_on``).
+    """
+    return F.coalesce(
+        (F.year(day) >= EARLIEST_YEAR) & (F.year(day) <= F.year(written) + 1), F.lit(False)
+    )
+
+
+def is_new_year(day: Column) -> Column:
     """Whether a full date is 1 January, which often stands for "some day of that year"."""
-    return F.coalesce(text.rlike(r"^\d{4}-01-01$"), F.lit(False))
+    return F.coalesce((F.month(day) == 1) & (F.dayofmonth(day) == 1), F.lit(False))
 
 
 def season(month: Column, hemisphere: str = "north") -> Column:
@@ -96,16 +88,15 @@ def parts(text: Column, written: Column) -> list[Column]:
 
     A date that cannot be true keeps its text and has no parts.
     """
-    possible = is_possible(text, written)
+    day = first_day(text)
+    possible = is_possible(day, written)
     kind = F.when(possible, precision(text))
     return [
         text.alias("release_date_text"),
-        F.when(kind == "day", F.try_to_date(text, _DAY)).alias("release_date"),
-        F.when(possible, F.substring(text, 1, 4).try_cast("int")).alias("release_year"),
-        F.when(kind.isin("month", "day"), F.substring(text, 6, 2).try_cast("int")).alias(
-            "release_month"
-        ),
-        F.when(kind == "day", F.substring(text, 9, 2).try_cast("int")).alias("release_day"),
+        F.when(kind == "day", day).alias("release_date"),
+        F.when(possible, F.year(day)).alias("release_year"),
+        F.when(kind.isin("month", "day"), F.month(day)).alias("release_month"),
+        F.when(kind == "day", F.dayofmonth(day)).alias("release_day"),
         kind.alias("release_date_precision"),
-        (possible & is_placeholder(text)).alias("is_placeholder_date"),
+        F.when(kind == "day", is_new_year(day)).otherwise(False).alias("is_placeholder_date"),
     ]

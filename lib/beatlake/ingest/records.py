@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from beatlake.quality.checks import CHECKS
 from beatlake.quality.contract import SHAPES, ColumnContract, Contract, Severity
+from beatlake.quality.flags import named, present
 from beatlake.quality.rules import Rule
 
 #: Characters of an offending value that a reason keeps.
@@ -20,12 +21,11 @@ _REASON = "struct<rule:string,severity:string,column:string,value:string>"
 # `2021-01-01 and more`, zones, and times without a day, which become today's. Java's `$` would let
 # a line break pass.
 _NOTATION = {
-    "int": r"^-?[0-9]+\z",
-    "bigint": r"^-?[0-9]+\z",
     "double": r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?\z",
     "date": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\z",
     "timestamp": r"^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?\z",
 }
+_DIGITS, _MINUS = (ord("0"), ord("9")), ord("-")
 
 
 def typed(text: Column, kind: str) -> Column:
@@ -34,7 +34,13 @@ def typed(text: Column, kind: str) -> Column:
         return text
     if kind == "boolean":
         return F.when(text == "t", True).when(text == "f", False)
-    return F.when(text.rlike(_NOTATION[kind]), text.try_cast(kind))
+    if kind in ("int", "bigint"):
+        # Of what a cast takes for a whole number, only `+1` and ` 1 ` begin or end otherwise.
+        first, last = F.ascii(text), F.ascii(F.right(text, F.lit(1)))
+        written = (first.between(*_DIGITS) | (first == _MINUS)) & last.between(*_DIGITS)
+    else:
+        written = text.rlike(_NOTATION[kind])
+    return F.when(written, text.try_cast(kind))
 
 
 def broken_rule(column: ColumnContract, text: Column, value: Column) -> Column:
@@ -88,8 +94,9 @@ class Judged:
         kept = self.frame.filter(~F.col("_bad")).select(
             "_typed.*", "_warned", "source_file", "byte_offset", "byte_length"
         )
-        flags = [F.when(CHECKS[Rule[rule.upper()]](), rule) for rule in self.contract.checks]
-        listed = F.array_compact(F.array(*flags)) if flags else F.array().cast("array<string>")
+        types = {name: column.type for name, column in self.contract.columns.items()}
+        rules = [Rule[rule.upper()] for rule in self.contract.checks]
+        listed = named({rule: CHECKS[rule](types) for rule in rules})
         return kept.withColumn("flags", F.concat(listed, F.col("_warned"))).drop("_warned")
 
     def quarantine(self) -> DataFrame:
@@ -151,6 +158,6 @@ def judge(raw: DataFrame, contract: Contract) -> Judged:
             fatal.append(broken.isNotNull())
         else:
             mild.append(broken)
-    warned = F.array_compact(F.array(*mild)) if mild else F.array().cast("array<string>")
+    warned = present(mild)
     frame = frame.withColumn("_bad", reduce(or_, fatal)).withColumn("_warned", warned)
     return Judged(frame, contract)

@@ -109,7 +109,7 @@ def beatport_tracks(inputs: Inputs, half_time_below: Mapping[int, float]) -> Out
         F.when(~F.array_contains("flags", Rule.IMPOSSIBLE_DATE.value), F.col("release_date")).alias(
             "beatport_release_date"
         ),
-        dates.is_placeholder(F.col("release_date").cast("string")).alias("is_placeholder_date"),
+        dates.is_new_year(F.col("release_date")).alias("is_placeholder_date"),
         "genre_id",
         "genre_name",
         "subgenre_id",

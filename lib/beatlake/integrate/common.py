@@ -9,6 +9,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from beatlake.quality.counting import Count, Counted
+from beatlake.quality.flags import merged, named
 from beatlake.quality.rules import Rule
 
 PROVENANCE = ("source_file", "byte_offset", "byte_length")
@@ -105,9 +106,7 @@ def text_of(key: Sequence[str]) -> Column:
 
 def with_flags(frame: DataFrame, flags: Mapping[Rule, Column]) -> DataFrame:
     """The frame with rules added to its ``flags`` where their condition holds, sorted by name."""
-    added = [F.when(condition, rule.value) for rule, condition in flags.items()]
-    listed = F.array_compact(F.array(*added))
-    return frame.withColumn("flags", F.array_sort(F.array_distinct(F.concat("flags", listed))))
+    return frame.withColumn("flags", merged("flags", named(flags)))
 
 
 def look_up(frame: DataFrame, other: DataFrame, on: Sequence[str], found: str) -> DataFrame:

@@ -9,6 +9,7 @@ from beatlake import dates
 from beatlake.integrate.common import Inputs, Output, one_per_key
 from beatlake.integrate.credits import earliest_first, with_isrc
 from beatlake.quality.counting import Count, Counted, flag_counts
+from beatlake.quality.flags import merged, named, no_names
 from beatlake.quality.rules import Rule
 from beatlake.tables.vocabulary import AUDIO
 
@@ -30,6 +31,7 @@ _DATE_RULES = (
     Rule.IMPOSSIBLE_DATE,
     Rule.PLACEHOLDER_DATE,
 )
+_TEMPO_RULES = (Rule.HALF_TIME_BPM, Rule.BPM_MISSING)
 
 
 def camelot_code(pitch_class: Column, mode: Column) -> Column:
@@ -68,8 +70,7 @@ def recordings(inputs: Inputs, hemisphere: str) -> Output:
         Rule.ALL_ZERO_FEATURES,
         Rule.LOUDNESS_ABOVE_ZERO,
         *_DATE_RULES,
-        Rule.HALF_TIME_BPM,
-        Rule.BPM_MISSING,
+        *_TEMPO_RULES,
     )
     whole = _whole(joined, hemisphere)
     flagged = Counted(whole, _TABLE, _TABLE, flag_counts(flags, F.col("isrc")))
@@ -176,7 +177,7 @@ def _canonical_beatport(tracks: DataFrame) -> DataFrame:
 
 
 def _artists_in_order(artists: DataFrame) -> DataFrame:
-    entries = F.array_sort(F.collect_list(F.struct("position", "artist_name", "artist_key")))
+    entries = F.sort_array(F.collect_list(F.struct("position", "artist_name", "artist_key")))
     grouped = artists.groupBy("isrc").agg(entries.alias("_artists"))
     return grouped.select(
         "isrc",
@@ -186,7 +187,6 @@ def _artists_in_order(artists: DataFrame) -> DataFrame:
 
 
 def _whole(joined: DataFrame, hemisphere: str) -> DataFrame:
-    none = F.array().cast("array<string>")
     from_spotify = F.col("_spotify_release_date_precision").isNotNull()
     from_beatport = ~from_spotify & F.col("_beatport_date").isNotNull()
     beatport_text = F.col("_beatport_date").cast("string")
@@ -213,8 +213,8 @@ def _whole(joined: DataFrame, hemisphere: str) -> DataFrame:
             "n_spotify_tracks": F.coalesce("n_spotify_tracks", F.lit(0)).cast("bigint"),
             "n_beatport_tracks": F.coalesce("n_beatport_tracks", F.lit(0)).cast("bigint"),
             "title": F.coalesce("_spotify_title", "_beatport_title"),
-            "artist_names": F.coalesce("artist_names", none),
-            "artist_keys": F.coalesce("artist_keys", none),
+            "artist_names": F.coalesce("artist_names", no_names()),
+            "artist_keys": F.coalesce("artist_keys", no_names()),
             "is_placeholder_date": F.coalesce("is_placeholder_date", F.lit(False)),
             "release_date_source": F.when(from_spotify, "spotify").when(from_beatport, "beatport"),
             "release_season": dates.season(F.col("release_month"), hemisphere),
@@ -229,28 +229,14 @@ def _whole(joined: DataFrame, hemisphere: str) -> DataFrame:
 
 def _flags(from_beatport: Column) -> Column:
     """Flags of the row's own, of its audio features, of the date used and of Beatport's tempo."""
-    none = F.array().cast("array<string>")
-    own = F.array_compact(
-        F.array(
-            F.when(F.col("_audio_flags").isNull(), Rule.NO_AUDIO_FEATURES.value),
-            F.when(F.col("spotify_track_id").isNull(), Rule.NO_SPOTIFY_TRACK.value),
-            F.when(F.col("beatport_track_id").isNull(), Rule.NO_BEATPORT_TRACK.value),
-            F.when(
-                F.abs(F.col("duration_ms") - F.col("_spotify_duration_ms")) > _SAME_LENGTH_MS,
-                Rule.DURATION_MISMATCH.value,
-            ),
-        )
-    )
     dates_of = F.when(from_beatport, F.col("_beatport_flags")).otherwise(F.col("_release_flags"))
-    date_rules = F.array(*[F.lit(rule.value) for rule in _DATE_RULES])
-    tempo_rules = F.array(F.lit(Rule.HALF_TIME_BPM.value), F.lit(Rule.BPM_MISSING.value))
-    return F.array_sort(
-        F.array_distinct(
-            F.concat(
-                own,
-                F.coalesce("_audio_flags", none),
-                F.array_intersect(F.coalesce(dates_of, none), date_rules),
-                F.array_intersect(F.coalesce("_beatport_flags", none), tempo_rules),
-            )
-        )
-    )
+    lengths = F.abs(F.col("duration_ms") - F.col("_spotify_duration_ms"))
+    conditions = {
+        Rule.NO_AUDIO_FEATURES: F.col("_audio_flags").isNull(),
+        Rule.NO_SPOTIFY_TRACK: F.col("spotify_track_id").isNull(),
+        Rule.NO_BEATPORT_TRACK: F.col("beatport_track_id").isNull(),
+        Rule.DURATION_MISMATCH: lengths > _SAME_LENGTH_MS,
+        **{rule: F.array_contains(dates_of, rule.value) for rule in _DATE_RULES},
+        **{rule: F.array_contains("_beatport_flags", rule.value) for rule in _TEMPO_RULES},
+    }
+    return merged(F.coalesce("_audio_flags", no_names()), named(conditions))

@@ -16,6 +16,10 @@ VERY_SHORT_MS = 30_000
 VERY_LONG_MS = 3_600_000
 
 
+#: The type of each column by name, as a contract states it.
+Types = Mapping[str, str]
+
+
 def _between(column: str, low: float | None = None, high: float | None = None) -> Column:
     value = F.col(column)
     broken = F.lit(False)
@@ -26,33 +30,44 @@ def _between(column: str, low: float | None = None, high: float | None = None) -
     return broken
 
 
-def _date_text() -> Column:
-    return F.col("release_date").cast("string")
+def _date(types: Types) -> Column:
+    """The release date as a date: Spotify's is text of any precision, Beatport's a date."""
+    given = F.col("release_date")
+    return dates.first_day(given) if types["release_date"] == "string" else given
 
 
-def _possible_date() -> Column:
-    return dates.is_possible(_date_text(), F.col("updated_on"))
+def _possible_date(types: Types) -> Column:
+    return dates.is_possible(_date(types), F.col("updated_on"))
 
 
-def _possible_with(precision: str) -> Column:
-    return _possible_date() & (dates.precision(_date_text()) == precision)
+def _possible_with(types: Types, precision: str) -> Column:
+    return _possible_date(types) & (dates.precision(F.col("release_date")) == precision)
 
 
-#: Checks over one row of a file: true where the rule is broken (null counts as not broken).
-CHECKS: Mapping[Rule, Callable[[], Column]] = {
-    Rule.ALL_ZERO_FEATURES: lambda: (
+def _placeholder_date(types: Types) -> Column:
+    """1 January, written in full."""
+    new_year = _possible_date(types) & dates.is_new_year(_date(types))
+    if types["release_date"] != "string":
+        return new_year
+    return new_year & (dates.precision(F.col("release_date")) == "day")
+
+
+#: Checks over one row of a file whose columns have these types: true where the rule is broken (null
+#: counts as not broken).
+CHECKS: Mapping[Rule, Callable[[Types], Column]] = {
+    Rule.ALL_ZERO_FEATURES: lambda _: (
         (F.col("tempo") == 0)
         & (F.col("time_signature") == 0)
         & (F.col("danceability") == 0)
         & (F.col("valence") == 0)
     ),
-    Rule.LOUDNESS_ABOVE_ZERO: lambda: _between("loudness", high=0),
-    Rule.VERY_SHORT_DURATION: lambda: _between("duration_ms", low=VERY_SHORT_MS),
-    Rule.VERY_LONG_DURATION: lambda: _between("duration_ms", high=VERY_LONG_MS),
-    Rule.NO_ISRC: lambda: F.col("isrc").isNull(),
-    Rule.BPM_MISSING: lambda: F.col("bpm") == 0,
-    Rule.YEAR_ONLY_DATE: lambda: _possible_with("year"),
-    Rule.YEAR_MONTH_DATE: lambda: _possible_with("month"),
-    Rule.IMPOSSIBLE_DATE: lambda: F.col("release_date").isNotNull() & ~_possible_date(),
-    Rule.PLACEHOLDER_DATE: lambda: _possible_date() & dates.is_placeholder(_date_text()),
+    Rule.LOUDNESS_ABOVE_ZERO: lambda _: _between("loudness", high=0),
+    Rule.VERY_SHORT_DURATION: lambda _: _between("duration_ms", low=VERY_SHORT_MS),
+    Rule.VERY_LONG_DURATION: lambda _: _between("duration_ms", high=VERY_LONG_MS),
+    Rule.NO_ISRC: lambda _: F.col("isrc").isNull(),
+    Rule.BPM_MISSING: lambda _: F.col("bpm") == 0,
+    Rule.YEAR_ONLY_DATE: lambda types: _possible_with(types, "year"),
+    Rule.YEAR_MONTH_DATE: lambda types: _possible_with(types, "month"),
+    Rule.IMPOSSIBLE_DATE: lambda types: F.col("release_date").isNotNull() & ~_possible_date(types),
+    Rule.PLACEHOLDER_DATE: _placeholder_date,
 }

@@ -94,8 +94,7 @@ def _ingest(contract: Contract, context: Context) -> Iterator[Write]:
         yield Write(quarantine, None)
         return
     surveyed = context.inputs.survey(contract.file)
-    split_bytes = context.settings.ingest.split_mb << 20
-    judged = _judged(contract, context, surveyed, split_bytes=split_bytes)
+    judged = _judged(contract, context, surveyed)
     bad = F.col("_bad")
     block_bytes = max(64 << 10, -(-surveyed.bytes // _BLOCKS))
     places = F.bitmap_construct_agg(F.when(bad, _block(surveyed, block_bytes)))
@@ -118,7 +117,7 @@ def _ingest(contract: Contract, context: Context) -> Iterator[Write]:
         yield Write(quarantine, None)
         return
     again = _places(surveyed, bytes(values["places"]), block_bytes)
-    judged = _judged(contract, context, surveyed, splits=again)
+    judged = _judged(contract, context, surveyed, again)
     primary = F.col("reasons")[0]["rule"]
     place = F.concat_ws(" at byte ", "source_file", F.col("byte_offset").cast("string"))
     names = [rule.value for rule in (*RULES, *VALUE_RULES)]
@@ -143,9 +142,7 @@ def _judged(
     contract: Contract,
     context: Context,
     surveyed: FileSurvey,
-    *,
     splits: list[Split] | None = None,
-    split_bytes: int = 1,
 ) -> Judged:
     raw = scan(
         context.spark,
@@ -153,7 +150,7 @@ def _judged(
         list(contract.columns),
         context.inputs.limits,
         splits=splits,
-        split_bytes=split_bytes,
+        split_bytes=context.settings.ingest.split_mb << 20,
     )
     names = F.array(*[F.lit(part.part.name) for part in surveyed.parts])
     named = raw.withColumn("source_file", names[F.col("part_index")])

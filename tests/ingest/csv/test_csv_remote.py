@@ -4,10 +4,10 @@ import gzip
 import pickle
 
 import pytest
-from object_store import object_store
 from csv_tools import LIMITS, NAME, in_another_process, look, put, rows
 
 from beatlake.ingest.csv import CsvInputError, find_parts, survey
+from object_store import object_store
 
 COLUMNS = ["a", "b"]
 DATA = b'a,b\r\n1,x\r\n2,"two\r\nlines"\r\n\r\n3,"\r\n' + b"4,y\r\n" * 50

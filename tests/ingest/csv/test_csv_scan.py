@@ -3,11 +3,11 @@
 import gzip
 
 import pytest
-from object_store import object_store
 from csv_tools import LIMITS, NAME, look, put, rows
 from pyspark.errors import PythonException
 
 from beatlake.ingest.csv import find_parts, scan, splits, survey
+from object_store import object_store
 
 COLUMNS = ["a", "odd `name`"]
 HEADER = b'odd `name`,"a"\r\n'

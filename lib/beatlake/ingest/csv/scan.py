@@ -1,4 +1,4 @@
-"""A surveyed file as a Spark frame: one task for each split."""
+"""A surveyed file as a Spark frame."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def scan(
     """One row for each physical record of the file, the columns as in `batch_schema`.
 
     Grain: the record; key: (part_index, byte_offset). The rows do not depend on the splits, which
-    are cut after `split_bytes` unless given. The frame is lazy and reads the files each time that
+    are cut after `split_bytes` unless given; a task reads one, or of those given as many as make
+    `split_bytes`. The frame is lazy and reads the files each time that
     it is evaluated. Workers need beatlake on their path and the files at the surveyed addresses.
 
     Raises (in the task):
@@ -48,7 +49,10 @@ def scan(
     tasks = tuple(
         pickle.dumps((survey.parts[split.part_index].near(split), split)) for split in chosen
     )
-    ids = spark.range(0, len(tasks), 1, max(len(tasks), 1))
+    # Given splits may be many and small, and a task costs more than reading some kilobytes.
+    wanted = sum(split.end - split.start for split in chosen)
+    n_tasks = len(tasks) if splits is None else -(-wanted // split_bytes)
+    ids = spark.range(0, len(tasks), 1, max(n_tasks, 1))
     return ids.mapInArrow(_SplitReader(tasks, tuple(columns), limits), schema)
 
 
