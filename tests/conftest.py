@@ -33,4 +33,4 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 def first_drop(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Drop:
     """The first drop of the scenarios that share one, published; made in this warm process."""
     folder = Path(__file__).parent / "scenarios" / "a_value_is_changed" / "first"
-    return publish(folder, tmp_path_factory.mktemp("drop"))
+    return publish(folder, tmp_path_factory.mktemp("drop"), "spark.shuffle_partitions=2")

@@ -35,18 +35,18 @@ def required_files(folder: Path, *, clean: bool = False) -> Path:
     return folder
 
 
-def run_arguments(folder: Path | str, lake: Path, *settings: str) -> list[str]:
+def run_arguments(folder: Path | str, lake: Path | str, *settings: str) -> list[str]:
     """The words after `beatlake` that run the pipeline with some settings."""
     options = [word for setting in settings for word in ("--set", setting)]
     return ["run", "--input", str(folder), "--lake", str(lake), *options]
 
 
-def publish(folder: Path, made: Path) -> Drop:
+def publish(folder: Path, made: Path, *settings: str) -> Drop:
     """Publish an input, from this process, in a lake below a folder."""
     lake, trace = made / "lake", made / "trace"
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv(failpoints.TRACE, str(trace))
-        assert cli.main(run_arguments(folder, lake, *IN_ORDER)) == 0
+        assert cli.main(run_arguments(folder, lake, *settings)) == 0
     return Drop(folder, lake, trace.read_text(encoding="utf-8").splitlines())
 
 

@@ -12,7 +12,7 @@ import packaged
 from beatlake import resources
 from beatlake.quality.contract import contracts
 from beatlake.session import properties
-from small_lake import required_files
+from small_lake import required_files, run_arguments
 
 JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 #: Prints where the package comes from, then runs the job that stands beside it.
@@ -39,7 +39,7 @@ def test_the_job_publishes_a_release_from_the_archive(elsewhere: Path) -> None:
     done = subprocess.run(
         packaged.submit(
             "local[2]",
-            *("wrapper.py", "--input", "input", "--lake", "lake", "--log", "plain"),
+            *("wrapper.py", *run_arguments("input", "lake", "spark.shuffle_partitions=2")[1:]),
             # As quick to start as the embedded one: a small job on one machine.
             options=("--driver-java-options", properties(embedded)[JAVA_OPTIONS]),
         ),

@@ -8,6 +8,7 @@ import pytest
 
 import beatlake
 from beatlake import cli
+from beatlake.lake import Lake
 from object_store import object_store
 from small_lake import IN_ORDER, Drop, hashes, run_arguments
 
@@ -26,5 +27,6 @@ def test_an_object_store_gives_the_same_release(
         assert cli.main(arguments) == 0
     said = capfd.readouterr()
     assert "Nothing to do" in said.out + said.err
-    runs = beatlake.open(lake).sql("select input_directory from ops.runs").to_pylist()
-    assert not any("secret" in str(row) for row in runs)
+    [run] = Lake(lake).open("ops.runs").to_pyarrow_table().to_pylist()
+    assert run["input_directory"].startswith("s3://")
+    assert "secret" not in str(run)
