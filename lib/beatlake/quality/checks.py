@@ -14,8 +14,6 @@ from beatlake.quality.rules import Rule
 VERY_SHORT_MS = 30_000
 #: A track longer than this is a mix or a whole set.
 VERY_LONG_MS = 3_600_000
-
-
 #: The type of each column by name, as a contract states it.
 Types = Mapping[str, str]
 
@@ -40,16 +38,14 @@ def _possible_date(types: Types) -> Column:
     return dates.is_possible(_date(types), F.col("updated_on"))
 
 
+def _precision(types: Types) -> Column:
+    if types["release_date"] == "string":
+        return dates.precision(F.col("release_date"))
+    return F.lit("day")
+
+
 def _possible_with(types: Types, precision: str) -> Column:
-    return _possible_date(types) & (dates.precision(F.col("release_date")) == precision)
-
-
-def _placeholder_date(types: Types) -> Column:
-    """1 January, written in full."""
-    new_year = _possible_date(types) & dates.is_new_year(_date(types))
-    if types["release_date"] != "string":
-        return new_year
-    return new_year & (dates.precision(F.col("release_date")) == "day")
+    return _possible_date(types) & (_precision(types) == precision)
 
 
 #: Checks over one row of a file whose columns have these types: true where the rule is broken (null
@@ -69,5 +65,7 @@ CHECKS: Mapping[Rule, Callable[[Types], Column]] = {
     Rule.YEAR_ONLY_DATE: lambda types: _possible_with(types, "year"),
     Rule.YEAR_MONTH_DATE: lambda types: _possible_with(types, "month"),
     Rule.IMPOSSIBLE_DATE: lambda types: F.col("release_date").isNotNull() & ~_possible_date(types),
-    Rule.PLACEHOLDER_DATE: _placeholder_date,
+    Rule.PLACEHOLDER_DATE: lambda types: (
+        _possible_with(types, "day") & dates.is_new_year(_date(types))
+    ),
 }

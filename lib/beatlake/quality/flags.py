@@ -21,13 +21,18 @@ def no_names() -> Column:
 
 def present(names: Iterable[Column]) -> Column:
     """Those of the names that are not null, in their order."""
-    each = [F.when(name.isNotNull(), F.array(name)).otherwise(no_names()) for name in names]
-    return F.concat(*each) if each else no_names()
+    return _listed((name.isNotNull(), name) for name in names)
 
 
 def named(broken: Mapping[Rule, Column]) -> Column:
     """The names of the rules whose condition holds, in their order."""
-    return present(F.when(condition, rule.value) for rule, condition in broken.items())
+    return _listed((condition, F.lit(rule.value)) for rule, condition in broken.items())
+
+
+def _listed(names: Iterable[tuple[Column, Column]]) -> Column:
+    """The names whose condition holds, each with its condition before it."""
+    each = [F.when(held, F.array(name)).otherwise(no_names()) for held, name in names]
+    return F.concat(*each) if each else no_names()
 
 
 def merged(flags: Column | str, more: Column) -> Column:

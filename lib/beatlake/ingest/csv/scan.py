@@ -35,8 +35,8 @@ def scan(
 
     Grain: the record; key: (part_index, byte_offset). The rows do not depend on the splits, which
     are cut after `split_bytes` unless given; a task reads one, or of those given as many as make
-    `split_bytes`. The frame is lazy and reads the files each time that
-    it is evaluated. Workers need beatlake on their path and the files at the surveyed addresses.
+    `split_bytes`. The frame is lazy and reads the files each time that it is evaluated. Workers
+    need beatlake on their path and the files at the surveyed addresses.
 
     Raises (in the task):
         CsvInputError: a part cannot be read or is no longer the one that was surveyed.
@@ -51,7 +51,7 @@ def scan(
     )
     # Given splits may be many and small, and a task costs more than reading some kilobytes.
     wanted = sum(split.end - split.start for split in chosen)
-    n_tasks = len(tasks) if splits is None else -(-wanted // split_bytes)
+    n_tasks = len(tasks) if splits is None else min(len(tasks), -(-wanted // split_bytes))
     ids = spark.range(0, len(tasks), 1, max(n_tasks, 1))
     return ids.mapInArrow(_SplitReader(tasks, tuple(columns), limits), schema)
 
