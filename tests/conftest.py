@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,9 @@ from small_lake import Drop, publish
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+# For the JVMs of tests, which end before the optimizing compiler has earned what it costs.
+os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,10 @@ from beatlake.quality.contract import contracts
 from beatlake.reading import OpenLake
 from beatlake.synth import generate
 
+#: Spark for small inputs, in a process of its own.
+SMALL = ("spark.shuffle_partitions=2", "spark.memory=2g")
 #: One stage after the other, so that places are reached in one order.
-IN_ORDER = ("spark.shuffle_partitions=2", "spark.memory=2g", "parallel_stages=1")
+IN_ORDER = (*SMALL, "parallel_stages=1")
 
 
 @dataclass(frozen=True)

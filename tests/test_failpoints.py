@@ -21,7 +21,7 @@ import beatlake
 from beatlake import cli, failpoints, releases
 from beatlake.lake import Lake
 from beatlake.runs import publishing
-from small_lake import IN_ORDER, Drop, hashes, publish, required_files, run_arguments
+from small_lake import IN_ORDER, SMALL, Drop, hashes, publish, required_files, run_arguments
 
 #: The commit that publishes.
 PUBLISHES = "ops.releases"
@@ -68,7 +68,7 @@ def killed(
 ) -> dict[str, Any]:
     """Kill a run at a place, and see that readers find the last release or the one before."""
     started = time.monotonic()
-    code, said = run(folder, lake, [*IN_ORDER, *settings], **{failpoints.VARIABLE: place})
+    code, said = run(folder, lake, settings, **{failpoints.VARIABLE: place})
     assert code == -signal.SIGKILL, f"{place}: {code}: {said}"
     released = [release.release for release in publishing.published(Lake(lake))]
     assert len(expected) - len(released) in (0, 1), place
@@ -89,7 +89,7 @@ def killed(
 
 def finished(folder: Path, lake: Path, expected: Expected, *settings: str) -> None:
     """Go on after a kill, to the same release and without doing a stage again."""
-    code, said = run(folder, lake, [*IN_ORDER, *settings])
+    code, said = run(folder, lake, settings)
     assert code == 0, said
     assert hashes(beatlake.open(lake)) == expected[-1]
     numbers = [release.release for release in publishing.published(Lake(lake))]
@@ -106,12 +106,12 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_release(
     undisturbed, lake = tmp_path / "undisturbed", tmp_path / "lake"
     for copy in (undisturbed, lake):
         shutil.copytree(first_drop.lake, copy)
-    assert cli.main(run_arguments(first_drop.folder, undisturbed, *IN_ORDER, SOUTH)) == 0
+    assert cli.main(run_arguments(first_drop.folder, undisturbed, *SMALL, SOUTH)) == 0
     expected = [hashes(beatlake.open(path)) for path in (first_drop.lake, undisturbed)]
     assert expected[0] != expected[1]
     for place in QUICK:
-        killed(first_drop.folder, lake, place, expected, SOUTH)
-    finished(first_drop.folder, lake, expected, SOUTH)
+        killed(first_drop.folder, lake, place, expected, *SMALL, SOUTH)
+    finished(first_drop.folder, lake, expected, *SMALL, SOUTH)
 
 
 @pytest.fixture(scope="module")
@@ -139,16 +139,16 @@ def test_a_run_killed_at_every_commit_ends_with_the_same_release(
     for name in names[:at]:
         kinds = ("before", "during", "after") if rows.get(name) else ("before",)
         for kind in kinds:
-            now = killed(undisturbed.folder, lake, f"{kind}:{name}", expected)["commits"]
+            now = killed(undisturbed.folder, lake, f"{kind}:{name}", expected, *IN_ORDER)["commits"]
             assert now >= left, "a commit was lost"
             left = now
-    killed(undisturbed.folder, lake, f"before:{PUBLISHES}", expected)
+    killed(undisturbed.folder, lake, f"before:{PUBLISHES}", expected, *IN_ORDER)
     for place in (
         *(f"{kind}:{PUBLISHES}" for kind in ("during", "after")),
         *(f"{kind}:{name}" for name in names[at + 1 :] for kind in ("before", "after")),
     ):
         copy = tmp_path / place.replace(":", "-")
         shutil.copytree(lake, copy)
-        killed(undisturbed.folder, copy, place, expected)
-        finished(undisturbed.folder, copy, expected)
-    finished(undisturbed.folder, lake, expected)
+        killed(undisturbed.folder, copy, place, expected, *IN_ORDER)
+        finished(undisturbed.folder, copy, expected, *IN_ORDER)
+    finished(undisturbed.folder, lake, expected, *IN_ORDER)

@@ -105,7 +105,7 @@ class Settings(Section):
         (), description="Figures of conf/drift.yaml that may have moved too far."
     )
     parallel_stages: int = Field(
-        2, ge=1, le=16, description="Stages that may run side by side in one Spark application."
+        4, ge=1, le=16, description="Stages that may run side by side in one Spark application."
     )
 
     def recorded(self) -> dict[str, Any]:

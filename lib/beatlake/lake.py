@@ -171,6 +171,7 @@ class Lake:
         commit_id = uuid4().hex
         fresh = self._prepare(table, stamp.text(commit_id))
         self.guard()
+        self._summarize(table.name)
         with committing(table.name, self.path(table.name)):
             (
                 conformed.write.format("delta")
@@ -266,6 +267,50 @@ class Lake:
                     existing.alter.add_constraint({name: condition}, commit_properties=made_by)
         return fresh
 
+    def _summarize(self, table: str) -> None:
+        """Leave a version checksum file, as the Delta protocol defines it, for the newest version.
+
+        Spark takes from it what the table is and holds. Without one it runs four jobs over the
+        log before it commits, which is most of the work for a small table.
+        """
+        head = self.open(table)
+        log = self.path(table) / "_delta_log"
+        summary = log / f"{head.version():020d}.crc"
+        metadata, protocol = head.metadata(), head.protocol()
+        if summary.exists() or protocol.writer_features:
+            # Tables that beatlake made have no features, which would say more of a table.
+            return
+        files = self.files(table, head.version())
+        content: dict[str, Any] = {
+            "tableSizeBytes": sum(file.size for file in files),
+            "numFiles": len(files),
+            "numMetadata": 1,
+            "numProtocol": 1,
+            "metadata": {
+                "id": str(metadata.id),
+                "name": metadata.name,
+                "description": metadata.description,
+                "format": {"provider": "parquet", "options": {}},
+                "schemaString": head.schema().to_json(),
+                "partitionColumns": metadata.partition_columns,
+                "configuration": metadata.configuration,
+                "createdTime": metadata.created_time,
+            },
+            "protocol": {
+                "minReaderVersion": protocol.min_reader_version,
+                "minWriterVersion": protocol.min_writer_version,
+            },
+            # A feature too.
+            "domainMetadata": [],
+        }
+        added = self._actions(table, head.version(), "add")
+        if {action["path"] for action in added} == {file.path for file in files}:
+            # One commit wrote them all, which is how tables are written here.
+            content["allFiles"] = [{**action, "dataChange": False} for action in added]
+        temporary = summary.with_suffix(".crc.tmp")
+        temporary.write_text(json.dumps(content), encoding="utf-8")
+        os.replace(temporary, summary)
+
     def _committed(self, table: str, commit_id: str) -> Committed:
         # The newest first: a table's creation carries the same id as the rows that follow it.
         for commit in self.open(table).history(_HISTORY):
@@ -286,16 +331,18 @@ class Lake:
 
     def stamped(self, table: str, version: int) -> dict[str, Any]:
         """The user metadata of one commit; empty when the table or commit is not there."""
+        for info in self._actions(table, version, "commitInfo"):
+            return user_metadata(info)
+        return {}
+
+    def _actions(self, table: str, version: int, kind: str) -> list[dict[str, Any]]:
+        """The actions of one kind in one commit; none when the table or commit is not there."""
         log = self.path(table) / "_delta_log" / f"{version:020d}.json"
         try:
             lines = log.read_text(encoding="utf-8").splitlines()
         except OSError:
-            return {}
-        for line in lines:
-            info = json.loads(line).get("commitInfo")
-            if info is not None:
-                return user_metadata(info)
-        return {}
+            return []
+        return [action[kind] for action in map(json.loads, lines) if kind in action]
 
     def files(self, table: str, version: int) -> list[DataFile]:
         """The data files of a version, by path.
