@@ -26,6 +26,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         cores=2,
         memory="2g",
         shuffle_partitions=2,
+        extra={"spark.test.secret": "hush"},
         log_file=tmp_path_factory.mktemp("spark") / "spark.log",
     )
     started = session(settings)

@@ -25,10 +25,14 @@ from small_lake import IN_ORDER, SMALL, Drop, hashes, publish, required_files, r
 
 #: The commit that publishes.
 PUBLISHES = "ops.releases"
+#: What every stage commits to, so that a kill there may leave a stage done: met as a part's last.
+EVERY_STAGE = "ops.stages"
 #: Killed at by `make test`: with data written and no commit, and with a release made but no file.
 QUICK = ("during:silver.recordings", f"after:{PUBLISHES}")
 #: What `make test` changes between two releases: recordings and what is made of them.
 SOUTH = "aggregate.hemisphere=south"
+#: The walk through all places is divided into so many tests.
+PARTS = 4
 #: What readers must find in each release, the first one first.
 Expected = Sequence[dict[str, str]]
 
@@ -121,34 +125,56 @@ def undisturbed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
     return publish(required_files(made / "input"), made, *IN_ORDER)
 
 
+def commits_of(drop: Drop) -> tuple[list[str], list[str]]:
+    """The names of a run's commits before the publishing one, and after it."""
+    names = list(dict.fromkeys(drop.commits))
+    at = names.index(PUBLISHES)
+    return names[:at], names[at + 1 :]
+
+
 @pytest.mark.full
+@pytest.mark.parametrize("part", range(PARTS))
 def test_a_run_killed_at_every_commit_ends_with_the_same_release(
-    undisturbed: Drop, tmp_path: Path
+    undisturbed: Drop, tmp_path: Path, part: int
 ) -> None:
     """Before every commit; within and after every write of rows.
 
-    After any other commit is before the next one. Up to the publishing commit every run goes on
-    where the one before was killed; from there on each begins at the publishing commit.
+    After any other commit is before the next one. Every run goes on where the one before was
+    killed; each part of the places is met on the way to a release of its own.
     """
     opened = beatlake.open(undisturbed.lake)
     expected, rows = [hashes(opened)], {name: opened.table(name).rows for name in opened.tables}
-    names = list(dict.fromkeys(undisturbed.commits))
-    at = names.index(PUBLISHES)
+    names = commits_of(undisturbed)[0]
+    names.remove(EVERY_STAGE)
+    at = -(-len(names) // PARTS)
+    names[at:at] = [EVERY_STAGE]
+    size = at + 1
     lake = tmp_path / "lake"
     left = 0
-    for name in names[:at]:
-        kinds = ("before", "during", "after") if rows.get(name) else ("before",)
-        for kind in kinds:
-            now = killed(undisturbed.folder, lake, f"{kind}:{name}", expected, *IN_ORDER)["commits"]
-            assert now >= left, "a commit was lost"
-            left = now
+    for place in (
+        f"{kind}:{name}"
+        for name in names[part * size : (part + 1) * size]
+        for kind in (("before", "during", "after") if rows.get(name) else ("before",))
+    ):
+        now = killed(undisturbed.folder, lake, place, expected, *IN_ORDER)["commits"]
+        assert now >= left, "a commit was lost"
+        left = now
+    finished(undisturbed.folder, lake, expected, *IN_ORDER)
+
+
+@pytest.mark.full
+def test_a_run_killed_as_it_publishes_ends_with_the_same_release(
+    undisturbed: Drop, tmp_path: Path
+) -> None:
+    """At the publishing commit and at each one that follows it, always anew."""
+    expected = [hashes(beatlake.open(undisturbed.lake))]
+    lake = tmp_path / "lake"
     killed(undisturbed.folder, lake, f"before:{PUBLISHES}", expected, *IN_ORDER)
     for place in (
         *(f"{kind}:{PUBLISHES}" for kind in ("during", "after")),
-        *(f"{kind}:{name}" for name in names[at + 1 :] for kind in ("before", "after")),
+        *(f"{k}:{name}" for name in commits_of(undisturbed)[1] for k in ("before", "after")),
     ):
         copy = tmp_path / place.replace(":", "-")
         shutil.copytree(lake, copy)
         killed(undisturbed.folder, copy, place, expected, *IN_ORDER)
         finished(undisturbed.folder, copy, expected, *IN_ORDER)
-    finished(undisturbed.folder, lake, expected, *IN_ORDER)

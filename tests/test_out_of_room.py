@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -154,6 +155,32 @@ def test_a_lake_that_runs_full_while_it_is_published_is_published_when_there_is_
     stopped = places(run, lake, small, 4 * _PAGE, capfd)
     assert stopped[0] == "lease"
     assert "publish" in stopped, stopped
+    assert hashes(beatlake.open(lake)) == hashes(expected)
+
+
+def test_every_other_command_says_that_a_disk_is_full(
+    expected: OpenLake, disk: Callable[[int], Disk], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What a rollback left half done does no harm: with room it is done."""
+    small = disk(1 << 30)
+    lake = small.root / "lake"
+    shutil.copytree(expected.lake.root, lake)
+    at = ["--lake", str(lake)]
+    commands = [
+        ["rollback", "1", *at],
+        ["vacuum", "--keep", "1", *at],
+        ["export", "gold.by_year", "--to", str(small.root / "by_year.parquet"), *at],
+        ["generate", "--scale", "0.0002", "--out", str(small.root / "input")],
+    ]
+    small.leave(0)
+    capfd.readouterr()
+    for command in commands:
+        assert cli.main(command) == 2
+        said = capfd.readouterr().err
+        assert said.startswith("error: A disk is full"), (command, said)
+        assert "Traceback" not in said
+    small.resize(1 << 30)
+    assert [cli.main(command) for command in commands] == [0, 0, 0, 0]
     assert hashes(beatlake.open(lake)) == hashes(expected)
 
 

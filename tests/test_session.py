@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 from pydantic import ValidationError
 
@@ -122,6 +123,16 @@ def test_spark_messages_go_to_the_log_file(
 
     assert "ERROR planted: a planted message" in log.read_text()
     assert capfd.readouterr() == ("", "")
+
+
+def test_secrets_reach_spark_and_not_the_command_line_that_all_may_read(
+    spark: SparkSession,
+) -> None:
+    words = [word for p in psutil.Process().children(recursive=True) for word in p.cmdline()]
+
+    assert spark.sparkContext.getConf().get("spark.test.secret") == "hush"
+    assert any("spark.sql.extensions=" in word for word in words)
+    assert not any("hush" in word for word in words)
 
 
 def _java_options(spark: SparkSession) -> str:

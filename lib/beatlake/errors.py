@@ -60,12 +60,35 @@ class OutOfRoomError(BeatlakeError):
     exit_code = 2
 
 
-@contextmanager
-def naming_a_full_disk(lake: Path) -> Iterator[None]:
-    """Say it in one sentence where a full disk is what stopped the block.
+def out_of_room(error: BaseException, lake: Path | None) -> OutOfRoomError | None:
+    """What to say in place of an error that came of a full disk; None where it did not.
 
     Spark and delta-rs hand on the system's words at the bottom of their own, so the words are
     looked for in the error and in those that it came of.
+
+    Args:
+        error: what stopped the work.
+        lake: the lake that was worked on, if one was.
+    """
+    link: BaseException | None = error
+    while link is not None and not any(words in str(link) for words in _FULL):
+        link = link.__cause__ or link.__context__
+    if link is None:
+        return None
+    if lake is None:
+        place = f" ({link.filename})" if isinstance(link, OSError) and link.filename else ""
+        return OutOfRoomError(f"A disk is full{place}. Make room and do it again.")
+    temporary = os.environ.get("SPARK_LOCAL_DIRS", tempfile.gettempdir())
+    return OutOfRoomError(
+        f"A disk is full: {_room(lake)} are free for {lake}, and {_room(Path(temporary))} in"
+        f" {temporary} for what Spark keeps while it runs (SPARK_LOCAL_DIRS names another"
+        " place). Make room and do it again: a run goes on where it stopped."
+    )
+
+
+@contextmanager
+def naming_a_full_disk(lake: Path) -> Iterator[None]:
+    """Say it in one sentence where a full disk is what stopped the block.
 
     Raises:
         OutOfRoomError: in place of such an error; any other is left as it is.
@@ -75,17 +98,10 @@ def naming_a_full_disk(lake: Path) -> Iterator[None]:
     except BeatlakeError:
         raise
     except Exception as error:
-        link: BaseException | None = error
-        while link is not None and not any(words in str(link) for words in _FULL):
-            link = link.__cause__ or link.__context__
-        if link is None:
+        named = out_of_room(error, lake)
+        if named is None:
             raise
-        temporary = os.environ.get("SPARK_LOCAL_DIRS", tempfile.gettempdir())
-        raise OutOfRoomError(
-            f"A disk is full: {_room(lake)} are free for {lake}, and {_room(Path(temporary))} in"
-            f" {temporary} for what Spark keeps while it runs (SPARK_LOCAL_DIRS names another"
-            " place). Make room and run again: the run goes on where it stopped."
-        ) from error
+        raise named from error
 
 
 def _room(place: Path) -> str:

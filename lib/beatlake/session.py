@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from beatlake import jars, java, resources
 from beatlake.environment import available_cores, total_memory_mb
 from beatlake.errors import SetupError
+from beatlake.redaction import names_secret
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -204,15 +205,19 @@ def _start(settings: SparkSettings) -> SparkSession:
     (scratch / _LOG4J).write_text(log4j, encoding="utf-8")
     log = log_file(settings)
     log.parent.mkdir(parents=True, exist_ok=True)
-    spark_conf = SparkConf(loadDefaults=False)
-    spark_conf.setAll(list(embedded_conf(settings, scratch, delta_jars).items()))
+    settled = list(embedded_conf(settings, scratch, delta_jars).items())
+    spark_conf = SparkConf(loadDefaults=False).setAll(settled)
+    # The JVM starts with these on its command line, which everybody on the machine may read.
+    public_conf = SparkConf(loadDefaults=False).setAll(
+        [(key, value) for key, value in settled if not names_secret(key)]
+    )
     with _environment(), log.open("ab") as messages:
         written = messages.tell()
         output = {"stdout": messages, "stderr": messages}
         try:
             # A process keeps its JVM: a second session starts in the first one's.
             gateway = SparkContext._gateway or launch_gateway(  # type: ignore[no-untyped-call]
-                spark_conf, output
+                public_conf, output
             )
         except PySparkRuntimeError as error:
             raise SetupError(

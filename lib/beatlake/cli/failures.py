@@ -10,6 +10,7 @@ import traceback
 from pathlib import Path
 
 from beatlake.console import clean
+from beatlake.errors import out_of_room
 from beatlake.redaction import redact
 
 #: Exit codes of errors that do not carry their own, by the name of the class.
@@ -22,7 +23,7 @@ _EXIT_CODES = {
     "CsvInputError": 3,
 }
 #: What the machine, not the code, refuses.
-_MACHINE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
+_MACHINE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def explain(error: Exception, lake: Path | None) -> tuple[str, int]:
@@ -34,6 +35,8 @@ def explain(error: Exception, lake: Path | None) -> tuple[str, int]:
     code = getattr(error, "exit_code", None)
     if code is None:
         code = next((c for name, c in _EXIT_CODES.items() if name in names), None)
+    if code is None and (full := out_of_room(error, lake)) is not None:
+        return str(full), full.exit_code
     if code is None and isinstance(error, OSError) and error.errno in _MACHINE:
         where = f": {error.filename}" if error.filename else ""
         return f"{error.strerror}{where}.", 2

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
 
+from beatlake.errors import out_of_room
 from beatlake.reading.errors import ReadingError
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def reading(name: str, *opened: OpenLake) -> Iterator[None]:
     try:
         yield
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
+        if full := out_of_room(error, None):
+            raise full from error
         for one in opened:
             one.check_kept()
         numbers = " and ".join(f"release {one.release.release}" for one in opened)
