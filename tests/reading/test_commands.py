@@ -16,6 +16,9 @@ from tiny_lake import LABELS, YEARS, TinyLake
 
 import beatlake
 from beatlake import cli
+from beatlake.cli import looking
+from beatlake.cli.options import open_lake
+from beatlake.reading import OpenLake
 
 
 @pytest.fixture(autouse=True)
@@ -148,6 +151,20 @@ def test_releases_are_listed_newest_first(
         ["2", "run", "2024-02-29T12:00:00+00:00", "run-2", "4", "20", "newest"],
         ["1", "run", "2024-02-28T12:00:00+00:00", "run-1", "4", "19"],
     ]
+
+
+def test_a_release_that_is_removed_while_they_are_listed_is_left_out(
+    tiny: TinyLake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opening(lake: Path, release: int | None) -> OpenLake:
+        if release == 2:
+            (tiny.root / "releases" / "1.json").unlink()
+        return open_lake(lake, release)
+
+    monkeypatch.setattr(looking, "open_lake", opening)
+    code, out, _ = call(capsys, "releases", "--lake", tiny.root)
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[1:]] == ["2"]
 
 
 def test_status_fails_when_old_or_broken(

@@ -122,7 +122,11 @@ def releases(*, lake: LakeOption = DEFAULT_LAKE) -> None:
     newest = open_lake(lake, None).release.release
     rows = []
     for number in reversed(published.numbers(Lake(lake))):
-        found = open_lake(lake, number).release
+        try:
+            found = open_lake(lake, number).release
+        except published.NoReleaseError:
+            # A clean-up has removed it since the look.
+            continue
         counted = sum(table.rows for table in found.tables.values())
         mark = "newest" if number == newest else ""
         rows.append(
