@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -128,7 +129,11 @@ def test_spark_messages_go_to_the_log_file(
 def test_secrets_reach_spark_and_not_the_command_line_that_all_may_read(
     spark: SparkSession,
 ) -> None:
-    words = [word for p in psutil.Process().children(recursive=True) for word in p.cmdline()]
+    words = []
+    for process in psutil.Process().children(recursive=True):
+        # Spark's workers come and go.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            words += process.cmdline()
 
     assert spark.sparkContext.getConf().get("spark.test.secret") == "hush"
     assert any("spark.sql.extensions=" in word for word in words)

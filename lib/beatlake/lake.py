@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
+from beatlake import checksum
 from beatlake.failpoints import committing
 from beatlake.tables.spec import PROPERTIES, Table
 
@@ -268,48 +269,12 @@ class Lake:
         return fresh
 
     def _summarize(self, table: str) -> None:
-        """Leave a version checksum file, as the Delta protocol defines it, for the newest version.
-
-        Spark takes from it what the table is and holds. Without one it runs four jobs over the
-        log before it commits, which is most of the work for a small table.
-        """
+        """Leave the checksum file of the newest version, where there is none."""
         head = self.open(table)
-        log = self.path(table) / "_delta_log"
-        summary = log / f"{head.version():020d}.crc"
-        metadata, protocol = head.metadata(), head.protocol()
-        if summary.exists() or protocol.writer_features:
-            # Tables that beatlake made have no features, which would say more of a table.
-            return
-        files = self.files(table, head.version())
-        content: dict[str, Any] = {
-            "tableSizeBytes": sum(file.size for file in files),
-            "numFiles": len(files),
-            "numMetadata": 1,
-            "numProtocol": 1,
-            "metadata": {
-                "id": str(metadata.id),
-                "name": metadata.name,
-                "description": metadata.description,
-                "format": {"provider": "parquet", "options": {}},
-                "schemaString": head.schema().to_json(),
-                "partitionColumns": metadata.partition_columns,
-                "configuration": metadata.configuration,
-                "createdTime": metadata.created_time,
-            },
-            "protocol": {
-                "minReaderVersion": protocol.min_reader_version,
-                "minWriterVersion": protocol.min_writer_version,
-            },
-            # A feature too.
-            "domainMetadata": [],
-        }
-        added = self._actions(table, head.version(), "add")
-        if {action["path"] for action in added} == {file.path for file in files}:
-            # One commit wrote them all, which is how tables are written here.
-            content["allFiles"] = [{**action, "dataChange": False} for action in added]
-        temporary = summary.with_suffix(".crc.tmp")
-        temporary.write_text(json.dumps(content), encoding="utf-8")
-        os.replace(temporary, summary)
+        path = self.path(table) / "_delta_log" / f"{head.version():020d}.crc"
+        if not path.exists():
+            added = list(self._actions(table, head.version(), "add"))
+            checksum.write(path, head, self.files(table, head.version()), added)
 
     def _committed(self, table: str, commit_id: str) -> Committed:
         # The newest first: a table's creation carries the same id as the rows that follow it.
@@ -335,14 +300,17 @@ class Lake:
             return user_metadata(info)
         return {}
 
-    def _actions(self, table: str, version: int, kind: str) -> list[dict[str, Any]]:
+    def _actions(self, table: str, version: int, kind: str) -> Iterator[dict[str, Any]]:
         """The actions of one kind in one commit; none when the table or commit is not there."""
         log = self.path(table) / "_delta_log" / f"{version:020d}.json"
         try:
             lines = log.read_text(encoding="utf-8").splitlines()
         except OSError:
-            return []
-        return [action[kind] for action in map(json.loads, lines) if kind in action]
+            return
+        for line in lines:
+            action = json.loads(line)
+            if kind in action:
+                yield action[kind]
 
     def files(self, table: str, version: int) -> list[DataFile]:
         """The data files of a version, by path.
