@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from datetime import date, datetime, timezone
+
+import pyarrow as pa
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from beatlake.ingest.records import judge, typed
+from beatlake.ingest.csv import batch_schema
+from beatlake.ingest.records import Judged, judge_of
+from beatlake.ingest.values import Column, Judge, typed
 from beatlake.quality.contract import contracts
+
+UTC = timezone.utc
 
 #: kind -> (texts that are values, texts that are not)
 NOTATIONS = {
@@ -36,17 +46,69 @@ NOTATIONS = {
 
 
 @pytest.mark.parametrize("kind", NOTATIONS)
-def test_a_type_has_one_notation(spark: SparkSession, kind: str) -> None:
+def test_a_type_has_one_notation(kind: str) -> None:
     values, others = NOTATIONS[kind]
-    frame = spark.createDataFrame([(text,) for text in [*values, *others]], "text string")
-    found = frame.select("text", typed(F.col("text"), kind).isNotNull().alias("is_value")).collect()
-    assert [row["text"] for row in found if row["is_value"]] == values
+    texts = [*values, *others, None]
+    # As a column of one, as one of many and in a slice: what else is in a column changes nothing.
+    alone = [typed(pa.array([text], pa.string()), kind).is_valid()[0].as_py() for text in texts]
+    assert [text for text, is_value in zip(texts, alone, strict=True) if is_value] == values
+    for column in (pa.array(texts, pa.string()), pa.array([None, "5", *texts])[2:]):
+        assert typed(column, kind).is_valid().to_pylist() == alone
 
 
-def test_t_and_f_are_true_and_false(spark: SparkSession) -> None:
-    frame = spark.createDataFrame([("t",), ("f",)], "text string")
-    found = frame.select(typed(F.col("text"), "boolean").alias("value")).collect()
-    assert [row["value"] for row in found] == [True, False]
+def test_values_are_what_is_written() -> None:
+    assert typed(pa.array(["t", "f", None]), "boolean").to_pylist() == [True, False, None]
+    assert typed(pa.array(["-07", "9223372036854775807"]), "bigint").to_pylist() == [-7, 2**63 - 1]
+    assert typed(pa.array(["9223372036854775808", "1"]), "bigint").to_pylist() == [None, 1]
+    assert typed(pa.array(["0.1", None, "-2.5e3"]), "double").to_pylist() == [0.1, None, -2500.0]
+    assert typed(pa.array(["2020-02-29"]), "date").to_pylist() == [date(2020, 2, 29)]
+    found = typed(pa.array(["2023-08-22 18:08:48.25"]), "timestamp")
+    assert found.to_pylist() == [datetime(2023, 8, 22, 18, 8, 48, 250000, tzinfo=UTC)]
+
+
+#: Texts that are close to a number, a date or a time.
+_DAY = "[0-9]{4}-[01][0-9]-[0-3][0-9]"
+NEAR = st.one_of(
+    st.text("+-0 17.eEx_:T\n٥", max_size=6),
+    st.from_regex(r"-?[0-9]{1,20}(\.[0-9]{0,3})?", fullmatch=True),
+    st.from_regex(rf"{_DAY}( [0-2][0-9]:[0-6][0-9](:[0-6][0-9])?)?", fullmatch=True),
+    st.from_regex(rf"{_DAY} [0-2][0-9]:[0-5][0-9][-+][0-9]{{2}}", fullmatch=True),
+)
+
+
+@given(texts=st.lists(st.none() | NEAR, max_size=8), kind=st.sampled_from(sorted(NOTATIONS)))
+def test_a_column_is_read_as_its_values_one_by_one(texts: list[str | None], kind: str) -> None:
+    column = pa.array(texts, pa.string())
+    alone = [expected(text, kind) for text in texts]
+    assert typed(column, kind).to_pylist() == alone
+
+
+def expected(text: str | None, kind: str) -> object:
+    """The value of a text by Python's own means."""
+    if text is None or kind == "string":
+        return text
+    if kind == "boolean":
+        return {"t": True, "f": False}.get(text)
+    pattern = {
+        "double": r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?",
+        "date": r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
+        "timestamp": r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?",
+    }.get(kind, "-?[0-9]+")
+    if not re.fullmatch(pattern, text):
+        return None
+    if kind == "double":
+        return float(text)
+    if kind in ("int", "bigint"):
+        bits = 31 if kind == "int" else 63
+        return int(text) if -(1 << bits) <= int(text) < 1 << bits else None
+    # Python has no year 0, PostgreSQL and Arrow have: its days are those of the year 2000.
+    moved = text.replace("0000-", "2000-", 1) if text.startswith("0000-") else text
+    try:
+        value = datetime.fromisoformat(moved)
+    except ValueError:
+        return None
+    assume(moved == text)
+    return value.date() if kind == "date" else value.replace(tzinfo=UTC)
 
 
 GOOD = {
@@ -74,29 +136,59 @@ BROKEN = [
 
 def test_every_record_is_kept_or_set_aside_with_all_its_reasons(spark: SparkSession) -> None:
     contract = contracts()["sp_release"]
-    records = [GOOD, *(GOOD | change for change, _ in BROKEN)]
-    schema = ", ".join(f"{name} string" for name in contract.columns)
-    schema += (
-        ", defect string, raw_record string, source_file string, byte_offset bigint,"
-        " byte_length int"
+    records = [GOOD, *(GOOD | change for change, _ in BROKEN), dict.fromkeys(GOOD)]
+    batch = pa.RecordBatch.from_pylist(
+        [
+            record
+            | {
+                "part_index": 0,
+                "byte_offset": i,
+                "byte_length": 1,
+                "defect": None if any(record.values()) else "blank_line",
+                "raw_record": None if any(record.values()) else "",
+            }
+            for i, record in enumerate(records)
+        ],
+        batch_schema(list(contract.columns)),
     )
-    rows = [
-        (*(r[name] for name in contract.columns), None, None, "sp_release.csv", i, 1)
-        for i, r in enumerate(records)
-    ]
-    nothing = [None] * len(contract.columns)
-    rows.append((*nothing, "blank_line", "", "sp_release.csv", 99, 2))
-    judged = judge(spark.createDataFrame(rows, schema), contract)
+    rows = spark.createDataFrame(pa.Table.from_batches([judge_of(contract)(batch)]))
+    judged = Judged(rows.withColumn("source_file", F.lit("sp_release.csv")), contract)
     kept = judged.bronze().collect()
     assert [row["byte_offset"] for row in kept] == [0]
     assert kept[0]["upc"] == "00602577"
     assert kept[0]["label_name"] == "null"
     assert kept[0]["flags"] == ["year_only_date"]
     aside = {row["byte_offset"]: row for row in judged.quarantine().collect()}
-    assert set(aside) == {*range(1, len(records)), 99}
+    assert set(aside) == set(range(1, len(records)))
     for offset, (_, rules) in enumerate(BROKEN, start=1):
         assert [reason["rule"] for reason in aside[offset]["reasons"]] == rules
-    assert [reason["rule"] for reason in aside[99]["reasons"]] == ["blank_line"]
+    assert [reason["rule"] for reason in aside[len(BROKEN) + 1]["reasons"]] == ["blank_line"]
     assert aside[4]["raw_record"] == (
         '2oCs0DGTsRO98Gh5ZSl2Cx,"One, two",2019,00602577,101,1,single,,null,2023-08-22 18:08:48'
     )
+
+
+def test_a_warning_keeps_the_row_and_flags_it() -> None:
+    columns = [
+        Column("id", "bigint", True, None, 1, None, None, "error"),
+        Column("kind", "string", False, None, None, None, ("a", "b"), "warn"),
+        Column("size", "int", False, None, 0, 9, None, "warn"),
+    ]
+    batch = pa.RecordBatch.from_pylist(
+        [
+            {"id": "1", "kind": "c", "size": "x" * 200, "byte_offset": 0},
+            {"id": "2", "kind": None, "size": "9", "byte_offset": 1},
+            {"id": "0", "kind": "c", "size": "10", "byte_offset": 2},
+        ],
+        batch_schema([column.name for column in columns]),
+    )
+    first, second, third = Judge(columns)(batch).to_pylist()
+    assert (first["_bad"], first["id"], first["kind"], first["size"]) == (False, 1, "c", None)
+    assert first["_warned"] == ["not_allowed", "wrong_type"]
+    assert [(r["column"], r["severity"], len(r["value"])) for r in first["_reasons"]] == [
+        ("kind", "warn", 1),
+        ("size", "warn", 100),
+    ]
+    assert (second["_bad"], second["_warned"], second["_reasons"]) == (False, [], [])
+    assert (third["_bad"], third["raw_record"]) == (True, "0,c,10")
+    assert [r["rule"] for r in third["_reasons"]] == ["out_of_range", "not_allowed", "out_of_range"]

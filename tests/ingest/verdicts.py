@@ -71,15 +71,11 @@ def records(survey: FileSurvey, contract: str, split_bytes: int) -> pa.Table:
 def verdicts(spark: SparkSession, root: Path, contract: str) -> dict[str, Verdict]:
     """The verdict on each part of a file by the part's name, in one Spark query for all parts."""
     survey = surveyed(root, contract)
-    table = records(survey, contract, 1 << 26)
-    names = [part.part.name for part in survey.parts]
-    sources = [names[index] for index in table["part_index"].to_pylist()]
-    raw = table.drop_columns("part_index").append_column("source_file", pa.array(sources))
     found = {
         part.part.name: Verdict(part.records, frozenset(note.value for note in part.notes))
         for part in survey.parts
     }
-    judged = judge(spark.createDataFrame(raw), contracts()[contract])
+    judged = judge(spark, survey, contracts()[contract], survey.parts[0].limits)
     seen: Counter[tuple[str, int]] = Counter()
     for row in judged.bronze().collect():
         values = tuple(row[column] for column in contracts()[contract].columns)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import Enum
 from functools import cache
+from string import ascii_letters, ascii_uppercase, digits
 from typing import Literal
 
 import yaml
@@ -19,11 +20,10 @@ from beatlake.resources import conf_path
 #: Stands in limits for all records that were set aside on the way to bronze, whatever the rule.
 SET_ASIDE = "set_aside"
 
-#: Java's regular expressions of the identifier shapes that contracts name. They end in `\z` since
-#: `$` would let a line break pass.
+#: The length and the characters of each kind of identifier.
 SHAPES = {
-    "isrc": r"^[A-Z0-9]{12}\z",
-    "spotify_id": r"^[0-9A-Za-z]{22}\z",
+    "isrc": (12, ascii_uppercase + digits),
+    "spotify_id": (22, ascii_letters + digits),
 }
 
 

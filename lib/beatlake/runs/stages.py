@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from beatlake.aggregate.by_group import aggregate_by
 from beatlake.config import Settings
-from beatlake.ingest.csv import RULES, FileSurvey, Split, scan
+from beatlake.ingest.csv import RULES, FileSurvey, Split
 from beatlake.ingest.records import Judged, judge
 from beatlake.integrate import beatport, credits, dimensions, links, recordings, spotify
 from beatlake.integrate.common import Inputs, Output, text_of
@@ -144,17 +144,14 @@ def _judged(
     surveyed: FileSurvey,
     splits: list[Split] | None = None,
 ) -> Judged:
-    raw = scan(
+    return judge(
         context.spark,
         surveyed,
-        list(contract.columns),
+        contract,
         context.inputs.limits,
         splits=splits,
         split_bytes=context.settings.ingest.split_mb << 20,
     )
-    names = F.array(*[F.lit(part.part.name) for part in surveyed.parts])
-    named = raw.withColumn("source_file", names[F.col("part_index")])
-    return judge(named, contract)
 
 
 def _starts(surveyed: FileSurvey) -> list[int]:
