@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 
+import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from beatlake import dates
+from beatlake.quality.checks import CHECKS
+from beatlake.quality.rules import Rule
 
 WRITTEN = dt.datetime(2023, 8, 22, 18, 8, 48)
 #: text -> year, month, day, precision, placeholder
@@ -28,11 +31,15 @@ CASES = {
     "21-02-03": (None, None, None, None, False),
     "2021-2-3": (None, None, None, None, False),
     "": (None, None, None, None, False),
+    "2019\n": (None, None, None, None, False),
 }
 
 
 def test_parts_of_dates(spark: SparkSession) -> None:
-    rows = spark.createDataFrame([(text, WRITTEN) for text in CASES], "text string, at timestamp")
+    values = {"release_date": pa.array(CASES), "updated_on": pa.array([WRITTEN] * len(CASES))}
+    impossible = CHECKS[Rule.IMPOSSIBLE_DATE](values).to_pylist()
+    given = list(zip(CASES, impossible, strict=True))
+    rows = spark.createDataFrame(given, "text string, impossible boolean")
     found = {
         row["release_date_text"]: (
             row["release_year"],
@@ -41,9 +48,19 @@ def test_parts_of_dates(spark: SparkSession) -> None:
             row["release_date_precision"],
             row["is_placeholder_date"],
         )
-        for row in rows.select(*dates.parts(F.col("text"), F.col("at"))).collect()
+        for row in rows.select(*dates.parts(F.col("text"), F.col("impossible"))).collect()
     }
     assert found == CASES
+    texts = values["release_date"]
+    flagged = {
+        rule: texts.filter(CHECKS[rule](values)).to_pylist()
+        for rule in (Rule.YEAR_ONLY_DATE, Rule.YEAR_MONTH_DATE, Rule.PLACEHOLDER_DATE)
+    }
+    assert flagged == {
+        Rule.YEAR_ONLY_DATE: [text for text, parts in CASES.items() if parts[3] == "year"],
+        Rule.YEAR_MONTH_DATE: [text for text, parts in CASES.items() if parts[3] == "month"],
+        Rule.PLACEHOLDER_DATE: [text for text, parts in CASES.items() if parts[4]],
+    }
 
 
 def test_a_full_date_sorts_before_the_bare_year_that_contains_it(spark: SparkSession) -> None:

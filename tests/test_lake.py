@@ -1,71 +1,132 @@
-"""What a write leaves in a table's Delta log."""
+"""What a write leaves in a table."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
-from typing import Any
 
+import pyarrow as pa
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.errors import PythonException, SparkRuntimeException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
-from beatlake.lake import Committed, Lake, Stamp
-from beatlake.tables import registry
+from beatlake.datafiles import DataFileWriter, Target, Written
+from beatlake.lake import Lake, LakeError, Stamp
+from beatlake.tables.spec import PROPERTIES, Column, SpecError, Table
 
-TABLE = registry.table("silver.labels")
+TABLE = Table(
+    name="silver.things",
+    comment="Things.",
+    columns=(
+        Column("id", "bigint", "Its number.", False),
+        Column("names", "array<string>", "Its names."),
+        Column("size", "decimal(38,0)", "Its size."),
+        Column("seen", "timestamp", "When it was seen."),
+    ),
+    key=("id",),
+    checks={"positive": "id > 0"},
+)
 STAMP = Stamp("run", "stage", "key", "code")
 
 
-def write(spark: SparkSession, lake: Lake) -> Committed:
-    """Replace the table's rows by a hundred."""
-    columns = [
-        f"CAST({'id' if f.dataType.typeName() in ('long', 'integer', 'string') else 'NULL'}"
-        f" AS {f.dataType.simpleString()}) AS `{f.name}`"
-        for f in TABLE.empty(spark).schema.fields
-    ]
-    return lake.write(spark, TABLE, spark.range(100).selectExpr(*columns), STAMP)
+def things(spark: SparkSession, *numbers: int | None) -> DataFrame:
+    return spark.createDataFrame([(n,) for n in numbers], "id bigint").select(
+        F.lit("1").cast("decimal(38,0)").alias("size"),
+        F.array(F.lit("a"), F.lit(None)).alias("names"),
+        "id",
+        F.lit("2023-08-22 18:08:48").cast("timestamp").alias("seen"),
+    )
 
 
-def log_file(lake: Lake, version: int, suffix: str) -> Path:
-    return lake.path(TABLE.name) / "_delta_log" / f"{version:020d}.{suffix}"
+def actions(lake: Lake, version: int, kind: str) -> list[dict[str, object]]:
+    log = lake.path(TABLE.name) / "_delta_log" / f"{version:020d}.json"
+    lines = log.read_text(encoding="utf-8").splitlines()
+    return [action[kind] for action in map(json.loads, lines) if kind in action]
 
 
-def removed(lake: Lake, version: int) -> set[str]:
-    """The files that a commit took out."""
-    lines = log_file(lake, version, "json").read_text(encoding="utf-8").splitlines()
-    return {action["remove"]["path"] for action in map(json.loads, lines) if "remove" in action}
+def files(lake: Lake) -> set[str]:
+    return {path.name for path in lake.path(TABLE.name).glob("*.parquet")}
 
 
-def test_spark_knows_a_table_from_its_checksum_file_as_it_would_from_its_log(
-    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_write_replaces_rows_and_says_where_it_comes_from(
+    spark: SparkSession, tmp_path: Path
 ) -> None:
-    """A write over rows, with and without the file: the same commit, at fewer jobs."""
-    first = Lake(tmp_path / "first")
-    written = write(spark, first)
-    replaced = {file.path for file in first.files(TABLE.name, written.version)}
-    assert log_file(first, written.version - 1, "crc").exists()
-    found: dict[str, dict[str, Any]] = {}
-    jobs: dict[str, int] = {}
-    spark.conf.set("spark.databricks.delta.writeChecksumFile.enabled", "true")
-    try:
-        for name in ("with", "without"):
-            shutil.copytree(first.root, tmp_path / name)
-            lake = Lake(tmp_path / name)
-            if name == "without":
-                log_file(lake, written.version - 1, "crc").unlink()
-                monkeypatch.setattr(Lake, "_summarize", lambda lake, table: None)
-            spark.sparkContext.setJobGroup(name, name)
-            version = write(spark, lake).version
-            assert log_file(lake, written.version, "crc").exists() == (name == "with")
-            assert removed(lake, version) == replaced
-            jobs[name] = len(spark.sparkContext.statusTracker().getJobIdsForGroup(name))
-            found[name] = json.loads(log_file(lake, version, "crc").read_text(encoding="utf-8"))
-    finally:
-        spark.conf.set("spark.databricks.delta.writeChecksumFile.enabled", "false")
-        spark.sparkContext.setLocalProperty("spark.jobGroup.id", None)
-    for content in found.values():
-        # Its own transaction and the data files that it wrote.
-        del content["txnId"], content["allFiles"]
-    assert found["with"] == found["without"]
-    assert jobs["with"] < jobs["without"]
+    lake = Lake(tmp_path)
+    first = lake.write(TABLE, things(spark, 1, 2, 3).repartition(2), STAMP)
+    second = lake.write(TABLE, things(spark, 4).coalesce(1), STAMP)
+
+    assert (first.rows, second.rows, second.version) == (3, 1, first.version + 1)
+    ids = [
+        sorted(row["id"] for row in lake.read(spark, TABLE, version).collect())
+        for version in (first.version, second.version)
+    ]
+    assert ids == [[1, 2, 3], [4]]
+    row = lake.open(TABLE.name).to_pyarrow_table().to_pylist()[0]
+    assert (row["names"], int(row["size"]), row["seen"].isoformat()) == (
+        ["a", None],
+        1,
+        "2023-08-22T18:08:48+00:00",
+    )
+    replaced = {action["path"] for action in actions(lake, second.version, "remove")}
+    assert replaced == {file.path for file in lake.files(TABLE.name, first.version)}
+    (added,) = actions(lake, second.version, "add")
+    assert json.loads(str(added["stats"])) == {"numRecords": 1}
+    assert lake.stamped(TABLE.name, second.version)["stage_key"] == "key"
+    assert PROPERTIES.items() <= lake.open(TABLE.name).metadata().configuration.items()
+    # Delta's own reader sees the same.
+    through_delta = spark.read.format("delta").load(str(lake.path(TABLE.name)))
+    assert through_delta.dtypes == TABLE.empty(spark).dtypes
+    assert [r["id"] for r in through_delta.collect()] == [4]
+
+
+def test_rows_that_the_spec_forbids_are_not_written(spark: SparkSession, tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    lake.write(TABLE, things(spark, 1), STAMP)
+    before = files(lake)
+
+    with pytest.raises(
+        SparkRuntimeException, match=r"A row of silver\.things breaks the check positive"
+    ):
+        lake.write(TABLE, things(spark, 2, -1), STAMP)
+    with pytest.raises(
+        SparkRuntimeException, match=r"A row of silver\.things breaks the check positive"
+    ):
+        lake.write(TABLE, things(spark, 2, None), STAMP)
+    unchecked = Table("silver.unchecked", TABLE.comment, TABLE.columns)
+    with pytest.raises(PythonException, match=r"(?i)null"):
+        lake.write(unchecked, things(spark, 2, None).coalesce(1), STAMP)
+    with pytest.raises(SpecError, match="unexpected column more"):
+        lake.write(TABLE, things(spark, 2).withColumn("more", F.lit(1)), STAMP)
+
+    head = lake.open(TABLE.name)
+    assert head.to_pyarrow_table()["id"].to_pylist() == [1]
+    # A task that fails leaves no file; those of tasks beside it are in no version.
+    assert {Path(f).name for f in head.file_uris()} <= before
+
+
+def test_files_that_are_not_there_are_not_committed(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    version = lake.write(TABLE, None, STAMP).version
+
+    with pytest.raises(LakeError, match=r"1 of the files .* are not there, e.g. gone.parquet"):
+        lake.write(TABLE, lambda: [Written("gone.parquet", 1, 1)], STAMP)
+
+    assert lake.open(TABLE.name).version() == version
+
+
+def test_a_data_file_of_a_failed_task_is_gone(tmp_path: Path) -> None:
+    target = Target(tmp_path, pa.schema([pa.field("id", pa.int64(), nullable=False)]))
+    with DataFileWriter(target) as nothing:
+        assert nothing.finish() == []
+    with DataFileWriter(target) as writer:
+        writer.add(pa.table({"id": [1, 2]}))
+        (written,) = writer.finish()
+    assert (written.rows, (tmp_path / written.name).stat().st_size) == (2, written.size)
+
+    with pytest.raises(RuntimeError), DataFileWriter(target) as failing:
+        failing.add(pa.table({"id": [3]}))
+        failing._write()
+        raise RuntimeError
+
+    assert [path.name for path in tmp_path.iterdir()] == [written.name]

@@ -9,10 +9,6 @@ from __future__ import annotations
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-#: Dates before this year are taken as nonsense: commercial recordings hardly go further back, and
-#: the earliest believable date reported for this data set is 1908.
-EARLIEST_YEAR = 1900
-
 #: Meteorological seasons of the northern hemisphere by month (WMO): December opens the winter.
 NORTHERN = ("winter", "spring", "summer", "autumn")
 SOUTHERN = ("summer", "autumn", "winter", "spring")
@@ -22,9 +18,9 @@ UNKNOWN = "unknown"
 def precision(text: Column) -> Column:
     """``day``, ``month`` or ``year`` by the shape of the text; null when it has none of them."""
     return (
-        F.when(text.rlike(r"^\d{4}-\d{2}-\d{2}$"), "day")
-        .when(text.rlike(r"^\d{4}-\d{2}$"), "month")
-        .when(text.rlike(r"^\d{4}$"), "year")
+        F.when(text.rlike(r"^\d{4}-\d{2}-\d{2}\z"), "day")
+        .when(text.rlike(r"^\d{4}-\d{2}\z"), "month")
+        .when(text.rlike(r"^\d{4}\z"), "year")
     )
 
 
@@ -43,18 +39,6 @@ def latest_day(text: Column) -> Column:
         F.when(precision(text) == "day", first_day(text))
         .when(precision(text) == "month", F.last_day(first_day(text)))
         .when(precision(text) == "year", F.concat(text, F.lit("-12-31")).try_cast("date"))
-    )
-
-
-def is_possible(day: Column, written: Column) -> Column:
-    """Whether a date is there and lies between 1900 and the year after it was ``written``.
-
-    Args:
-        day: a date.
-        written: the timestamp at which the row was written (``updated_on``).
-    """
-    return F.coalesce(
-        (F.year(day) >= EARLIEST_YEAR) & (F.year(day) <= F.year(written) + 1), F.lit(False)
     )
 
 
@@ -83,13 +67,16 @@ def season_year(year: Column, month: Column) -> Column:
     return F.when(month == 12, year + 1).when(month.isNotNull(), year)
 
 
-def parts(text: Column, written: Column) -> list[Column]:
+def parts(text: Column, impossible: Column) -> list[Column]:
     """The columns ``release_date_text`` to ``is_placeholder_date`` of a date as text.
 
-    A date that cannot be true keeps its text and has no parts.
+    Args:
+        text: the date.
+        impossible: whether it cannot be true, as the flags of its row say; such a date keeps its
+            text and has no parts.
     """
     day = first_day(text)
-    possible = is_possible(day, written)
+    possible = text.isNotNull() & ~impossible
     kind = F.when(possible, precision(text))
     return [
         text.alias("release_date_text"),

@@ -1,9 +1,10 @@
 """Where tables are, reading them at a pinned version, and the two functions that write them.
 
 A path lake is a directory with one Delta table per ``LAYER/TABLE``. The newest version of a table
-is private to the job: readers are given versions by a release. What a cluster computed is written
-by Spark (`Lake.write`); what the driver knows, such as records of runs and tables without rows, by
-delta-rs (`Lake.record`), which needs no JVM and commits atomically across processes.
+is private to the job: readers are given versions by a release. What a cluster computed is put into
+data files by its workers and committed by the driver (`Lake.write`); what the driver knows, such as
+records of runs, it writes itself (`Lake.record`). Both commit with delta-rs, which is atomic across
+processes and needs no JVM.
 """
 
 from __future__ import annotations
@@ -11,19 +12,21 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
-from beatlake import checksum
 from beatlake.failpoints import committing
 from beatlake.tables.spec import PROPERTIES, Table
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
     from pyspark.sql import DataFrame, SparkSession
+
+    from beatlake.datafiles import Target, Written
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 #: Paths as Spark and delta-rs make them; others could be patterns, addresses, or lead upwards.
@@ -153,35 +156,67 @@ class Lake:
         return spark.read.schema(table.schema_ddl).parquet(*files)
 
     def write(
-        self, spark: SparkSession, table: Table, frame: DataFrame | None, stamp: Stamp
+        self,
+        table: Table,
+        rows: DataFrame | Callable[[], Sequence[Written]] | None,
+        stamp: Stamp,
     ) -> Committed:
-        """Replace a table's rows by those of a frame and return the version that this made.
+        """Replace a table's rows and return the version that this made.
 
-        The frame is held against the spec first, and the commit is found again by its own id
-        afterwards, so that a write which Delta skipped cannot pass for one that happened. Without a
-        frame the table is left empty, and Spark is not asked.
+        Args:
+            table: the spec; created first where it is not there.
+            rows: a frame, which is held against the spec first; or what puts data files into the
+                table's directory (`target`) or has done so; None for no rows.
+            stamp: the origin of the commit.
 
         Raises:
             SpecError: the frame does not match the spec.
-            LakeError: the commit is not in the table's history.
+            LakeError: the files are not there, or the commit is not in the table's history.
             ConflictError: the right to write was lost.
         """
-        if frame is None:
+        from deltalake import CommitProperties, Schema
+        from deltalake.transaction import AddAction
+
+        if rows is None:
             return self.record(table, (), stamp, "overwrite")
-        conformed = table.conform(frame)
+        write = rows if callable(rows) else self._writing(table, rows)
         commit_id = uuid4().hex
-        fresh = self._prepare(table, stamp.text(commit_id))
+        self._prepare(table, stamp.text(commit_id))
         self.guard()
-        self._summarize(table.name)
         with committing(table.name, self.path(table.name)):
-            (
-                conformed.write.format("delta")
-                # Both leave the frame's rows alone, but only an overwrite must look up old files.
-                .mode("append" if fresh else "overwrite")
-                .option("userMetadata", stamp.text(commit_id))
-                .save(str(self.path(table.name).absolute()))
+            files = write()
+            # Writing takes its time, in which the right to commit may be lost.
+            self.guard()
+            found = [DataFile(file.name, file.size) for file in files]
+            if gone := self.missing(table.name, found):
+                raise LakeError(
+                    f"{len(gone)} of the files written for {table.name} are not there, e.g."
+                    f" {gone[0]}. Is {self.root} the same place for all workers?"
+                )
+            now = int(time.time() * 1000)
+            self.open(table.name).create_write_transaction(
+                [
+                    AddAction(f.name, f.size, {}, now, True, json.dumps({"numRecords": f.rows}))
+                    for f in files
+                ],
+                "overwrite",
+                Schema.from_arrow(table.arrow_schema),
+                commit_properties=CommitProperties({"userMetadata": stamp.text(commit_id)}),
             )
-        return self._committed(table.name, commit_id)
+        version = self._committed(table.name, commit_id).version
+        return Committed(table.name, version, sum(file.rows for file in files))
+
+    def _writing(self, table: Table, frame: DataFrame) -> Callable[[], list[Written]]:
+        from beatlake.datafiles import write_frame
+
+        checked = table.checked(table.conform(frame))
+        return lambda: write_frame(checked, self.target(table))
+
+    def target(self, table: Table) -> Target:
+        """Where workers put data files of a table."""
+        from beatlake.datafiles import Target
+
+        return Target(self.path(table.name).absolute(), table.arrow_schema)
 
     def record(
         self,
@@ -267,14 +302,6 @@ class Lake:
                 with committing(f"constrain {table.name} {name}"):
                     existing.alter.add_constraint({name: condition}, commit_properties=made_by)
         return fresh
-
-    def _summarize(self, table: str) -> None:
-        """Leave the checksum file of the newest version, where there is none."""
-        head = self.open(table)
-        path = self.path(table) / "_delta_log" / f"{head.version():020d}.crc"
-        if not path.exists():
-            added = list(self._actions(table, head.version(), "add"))
-            checksum.write(path, head, self.files(table, head.version()), added)
 
     def _committed(self, table: str, commit_id: str) -> Committed:
         # The newest first: a table's creation carries the same id as the rows that follow it.

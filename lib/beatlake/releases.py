@@ -51,11 +51,15 @@ class InputPart(_Frozen):
 
 
 class InputFile(_Frozen):
-    """One input of the run: its parts and the hash of their content."""
+    """One input of the run: its parts, the hash of their content, and where they were.
+
+    Releases from before ``directory`` was noted have an empty one.
+    """
 
     parts: list[InputPart]
     sha256: str
     records: int
+    directory: str = ""
 
 
 class Release(_Frozen):

@@ -16,7 +16,6 @@ import pytest
 from broken_files import good_input
 from damage import MAX_BYTES, MAX_LINES, Damage
 from mutations import BEATPORT, FEATURES, RELEASES, TRACKS
-from pyspark.sql import SparkSession
 from verdicts import Verdict, check_untouched, records, surveyed, verdicts
 
 from beatlake import cli
@@ -61,7 +60,7 @@ def line(kind: str, place: str, code: int | str, kept: object, aside: object, wh
 
 
 @pytest.fixture(scope="module")
-def found(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Verdict]:
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Verdict]:
     """The verdict on every damaged file that is read, and on the good ones, all in one input."""
     root = tmp_path_factory.mktemp("damaged")
     good_input(root)
@@ -77,7 +76,7 @@ def found(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict
         path.write_bytes(data)
     judged: dict[str, Verdict] = {}
     for contract in sorted({name.partition("/")[0] for name in parts}):
-        judged |= verdicts(spark, root, contract)
+        judged |= verdicts(root, contract)
     assert judged.keys() == parts.keys()
     return judged
 

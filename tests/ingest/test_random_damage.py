@@ -16,7 +16,6 @@ from damage import MAX_BYTES, MAX_LINES
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from mutations import FIRST, TRACKS, Edit, applied, flip, put
-from pyspark.sql import SparkSession
 from verdicts import check_untouched, records, surveyed, swallowed, verdicts
 
 from beatlake.errors import InputError
@@ -81,7 +80,7 @@ def test_one_file_at_a_time(tmp_path: Path) -> None:
     assert sum(read) > 100
 
 
-def check_many(spark: SparkSession, many: list[list[Edit]]) -> int:
+def check_many(many: list[list[Edit]]) -> int:
     """The ledger and the untouched rows of many damaged files, read as parts of one input."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -93,7 +92,7 @@ def check_many(spark: SparkSession, many: list[list[Edit]]) -> int:
             path = root / "sp_track" / f"{number}.csv"
             path.write_bytes(applied(CLEAN, damage))
         _without_refused(root, many)
-        found = verdicts(spark, root, "sp_track")
+        found = verdicts(root, "sp_track")
     clean = found.pop("sp_track/clean.csv")
     assert len(clean.kept) == len(TRACKS.rows)
     for name, verdict in found.items():
@@ -117,7 +116,7 @@ def _without_refused(root: Path, many: list[list[Edit]]) -> None:
                 path.unlink()
 
 
-def check_random(spark: SparkSession, size: int, examples: int) -> int:
+def check_random(size: int, examples: int) -> int:
     """Some random lots of damaged files; gives how many files were read."""
     files = 0
 
@@ -129,21 +128,21 @@ def check_random(spark: SparkSession, size: int, examples: int) -> int:
     )
     def check(many: list[list[Edit]]) -> None:
         nonlocal files
-        files += check_many(spark, many)
+        files += check_many(many)
 
     check()
     return files
 
 
-def test_many_files_and_their_contract(spark: SparkSession) -> None:
-    assert check_random(spark, size=40, examples=3) > 20
+def test_many_files_and_their_contract() -> None:
+    assert check_random(size=40, examples=3) > 20
 
 
 @pytest.mark.full
-def test_many_files_for_minutes(spark: SparkSession) -> None:
+def test_many_files_for_minutes() -> None:
     stop = time.monotonic() + 60 * MINUTES
     files = 0
     while time.monotonic() < stop:
-        files += check_random(spark, size=100, examples=5)
+        files += check_random(size=100, examples=5)
     print(f"{files:,} damaged files were read")
     assert files > 0

@@ -9,13 +9,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 from beatlake.ingest.csv import batch_schema
-from beatlake.ingest.records import Judged, judge_of
+from beatlake.ingest.files import judge_of
 from beatlake.ingest.values import Column, Judge, typed
 from beatlake.quality.contract import contracts
+from beatlake.quality.rules import Rule
 
 UTC = timezone.utc
 
@@ -134,61 +133,70 @@ BROKEN = [
 ]
 
 
-def test_every_record_is_kept_or_set_aside_with_all_its_reasons(spark: SparkSession) -> None:
+def place(offset: int) -> dict[str, int]:
+    return {"part_index": 0, "byte_offset": offset, "byte_length": 1}
+
+
+def test_every_record_is_kept_or_set_aside_with_all_its_reasons() -> None:
     contract = contracts()["sp_release"]
-    records = [GOOD, *(GOOD | change for change, _ in BROKEN), dict.fromkeys(GOOD)]
-    batch = pa.RecordBatch.from_pylist(
-        [
-            record
-            | {
-                "part_index": 0,
-                "byte_offset": i,
-                "byte_length": 1,
-                "defect": None if any(record.values()) else "blank_line",
-                "raw_record": None if any(record.values()) else "",
-            }
-            for i, record in enumerate(records)
-        ],
-        batch_schema(list(contract.columns)),
-    )
-    rows = spark.createDataFrame(pa.Table.from_batches([judge_of(contract)(batch)]))
-    judged = Judged(rows.withColumn("source_file", F.lit("sp_release.csv")), contract)
-    kept = judged.bronze().collect()
-    assert [row["byte_offset"] for row in kept] == [0]
-    assert kept[0]["upc"] == "00602577"
-    assert kept[0]["label_name"] == "null"
-    assert kept[0]["flags"] == ["year_only_date"]
-    aside = {row["byte_offset"]: row for row in judged.quarantine().collect()}
-    assert set(aside) == set(range(1, len(records)))
+    records = [GOOD, *(GOOD | change for change, _ in BROKEN)]
+    rows = [record | place(i) for i, record in enumerate(records)]
+    rows.append({**place(99), "defect": "blank_line", "raw_record": ""})
+    batch = pa.RecordBatch.from_pylist(rows, batch_schema(list(contract.columns)))
+
+    good, bad, found = judge_of(contract)(batch, "sp_release.csv")
+
+    (kept,) = good.to_pylist()
+    assert (kept["byte_offset"], kept["upc"], kept["label_name"]) == (0, "00602577", "null")
+    assert kept["flags"] == ["year_only_date"]
+    aside = {row["byte_offset"]: row for row in bad.to_pylist()}
+    assert set(aside) == {*range(1, len(records)), 99}
     for offset, (_, rules) in enumerate(BROKEN, start=1):
         assert [reason["rule"] for reason in aside[offset]["reasons"]] == rules
-    assert [reason["rule"] for reason in aside[len(BROKEN) + 1]["reasons"]] == ["blank_line"]
+    assert [reason["rule"] for reason in aside[99]["reasons"]] == ["blank_line"]
     assert aside[4]["raw_record"] == (
         '2oCs0DGTsRO98Gh5ZSl2Cx,"One, two",2019,00602577,101,1,single,,null,2023-08-22 18:08:48'
     )
+    at = "sp_release.csv at byte "
+    assert set(found) == {
+        ("kept", None, 1, None),
+        ("flagged", "year_only_date", 1, GOOD["release_id"]),
+        ("set_aside", "missing_value", 1, f"{at}1"),
+        ("set_aside", "wrong_shape", 2, f"{at}2"),
+        ("set_aside", "out_of_range", 2, f"{at}4"),
+        ("set_aside", "wrong_type", 1, f"{at}6"),
+        ("set_aside", "blank_line", 1, f"{at}99"),
+    }
 
 
 def test_a_warning_keeps_the_row_and_flags_it() -> None:
     columns = [
-        Column("id", "bigint", True, None, 1, None, None, "error"),
+        Column("isrc", "bigint", True, None, 1, None, None, "error"),
         Column("kind", "string", False, None, None, None, ("a", "b"), "warn"),
-        Column("size", "int", False, None, 0, 9, None, "warn"),
+        Column("bpm", "int", False, None, 0, 9, None, "warn"),
     ]
-    batch = pa.RecordBatch.from_pylist(
-        [
-            {"id": "1", "kind": "c", "size": "x" * 200, "byte_offset": 0},
-            {"id": "2", "kind": None, "size": "9", "byte_offset": 1},
-            {"id": "0", "kind": "c", "size": "10", "byte_offset": 2},
-        ],
-        batch_schema([column.name for column in columns]),
-    )
-    first, second, third = Judge(columns)(batch).to_pylist()
-    assert (first["_bad"], first["id"], first["kind"], first["size"]) == (False, 1, "c", None)
-    assert first["_warned"] == ["not_allowed", "wrong_type"]
-    assert [(r["column"], r["severity"], len(r["value"])) for r in first["_reasons"]] == [
-        ("kind", "warn", 1),
-        ("size", "warn", 100),
+    rows = [
+        {"isrc": "1", "kind": "c", "bpm": "x" * 200, **place(0)},
+        {"isrc": "2", "kind": None, "bpm": "0", **place(1)},
+        {"isrc": "0", "kind": "c", "bpm": "10", **place(2)},
     ]
-    assert (second["_bad"], second["_warned"], second["_reasons"]) == (False, [], [])
-    assert (third["_bad"], third["raw_record"]) == (True, "0,c,10")
-    assert [r["rule"] for r in third["_reasons"]] == ["out_of_range", "not_allowed", "out_of_range"]
+    batch = pa.RecordBatch.from_pylist(rows, batch_schema([column.name for column in columns]))
+
+    good, bad, found = Judge(columns, [Rule.BPM_MISSING], ["isrc", "bpm"])(batch, "f.csv")
+
+    first, second = good.to_pylist()
+    assert (first["isrc"], first["kind"], first["bpm"]) == (1, "c", None)
+    assert first["flags"] == ["not_allowed", "wrong_type"]
+    assert second["flags"] == ["bpm_missing"]
+    (aside,) = bad.to_pylist()
+    assert aside["raw_record"] == "0,c,10"
+    assert [(r["rule"], r["severity"], r["column"], r["value"]) for r in aside["reasons"]] == [
+        ("out_of_range", "error", "isrc", "0"),
+        ("not_allowed", "warn", "kind", "c"),
+        ("out_of_range", "warn", "bpm", "10"),
+    ]
+    assert found == [
+        ("kept", None, 2, None),
+        ("flagged", "bpm_missing", 1, "2 / 0"),
+        ("set_aside", "out_of_range", 1, "f.csv at byte 2"),
+    ]

@@ -11,11 +11,10 @@ from typing import Any
 import pyarrow as pa
 from damage import MAX_BYTES, MAX_LINES
 from mutations import Edit, GoodFile, moved
-from pyspark.sql import SparkSession
 
 from beatlake.config import IngestSettings
-from beatlake.ingest.csv import FileSurvey, read_split, splits
-from beatlake.ingest.records import judge
+from beatlake.ingest.csv import FileSurvey, batch_schema, read_split, splits
+from beatlake.ingest.files import judge_of
 from beatlake.quality.contract import contracts
 from beatlake.runs.inputs import discover
 
@@ -57,38 +56,42 @@ def surveyed(root: Path, contract: str) -> FileSurvey:
     return discover(str(root), SETTINGS).survey(contract)
 
 
-def records(survey: FileSurvey, contract: str, split_bytes: int) -> pa.Table:
-    """Every record as text, with its place and what the reader says of it."""
+def records(
+    survey: FileSurvey, contract: str, split_bytes: int, part: int | None = None
+) -> pa.Table:
+    """Every record, or those of a part, as text, with place and what the reader says of it."""
     columns = list(contracts()[contract].columns)
     limits = survey.parts[0].limits
-    return pa.Table.from_batches(
+    batches = (
         batch
         for split in splits(survey, split_bytes)
+        if part in (None, split.part_index)
         for batch in read_split(survey.parts[split.part_index], split, columns, limits)
     )
+    return pa.Table.from_batches(batches, batch_schema(columns))
 
 
-def verdicts(spark: SparkSession, root: Path, contract: str) -> dict[str, Verdict]:
-    """The verdict on each part of a file by the part's name, in one Spark query for all parts."""
+def verdicts(root: Path, contract: str) -> dict[str, Verdict]:
+    """The verdict on each part of a file by the part's name."""
     survey = surveyed(root, contract)
-    found = {
-        part.part.name: Verdict(part.records, frozenset(note.value for note in part.notes))
-        for part in survey.parts
-    }
-    judged = judge(spark, survey, contracts()[contract], survey.parts[0].limits)
-    seen: Counter[tuple[str, int]] = Counter()
-    for row in judged.bronze().collect():
-        values = tuple(row[column] for column in contracts()[contract].columns)
-        verdict = found[row["source_file"]]
-        verdict.kept[row["byte_offset"]] = values, frozenset(row["flags"])
-        verdict.ends[row["byte_offset"]] = row["byte_offset"] + row["byte_length"]
-        seen[row["source_file"], row["byte_offset"]] += 1
-    for row in judged.quarantine().collect():
-        verdict = found[row["source_file"]]
-        verdict.aside[row["byte_offset"]] = [reason["rule"] for reason in row["reasons"]]
-        verdict.ends[row["byte_offset"]] = row["byte_offset"] + row["byte_length"]
-        seen[row["source_file"], row["byte_offset"]] += 1
-    assert set(seen.values()) <= {1}
+    judge = judge_of(contracts()[contract])
+    found: dict[str, Verdict] = {}
+    for index, part in enumerate(survey.parts):
+        verdict = Verdict(part.records, frozenset(note.value for note in part.notes))
+        found[part.part.name] = verdict
+        seen: Counter[int] = Counter()
+        for batch in records(survey, contract, 1 << 26, index).to_batches():
+            good, bad, _ = judge(batch, part.part.name)
+            for row in good.to_pylist():
+                values = tuple(row[column] for column in contracts()[contract].columns)
+                verdict.kept[row["byte_offset"]] = values, frozenset(row["flags"])
+            for row in bad.to_pylist():
+                rules = [reason["rule"] for reason in row["reasons"]]
+                verdict.aside[row["byte_offset"]] = rules
+            for row in [*good.to_pylist(), *bad.to_pylist()]:
+                verdict.ends[row["byte_offset"]] = row["byte_offset"] + row["byte_length"]
+                seen[row["byte_offset"]] += 1
+        assert set(seen.values()) <= {1}
     return found
 
 

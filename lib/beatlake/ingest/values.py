@@ -6,29 +6,22 @@ imports neither Spark nor what reads contracts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from beatlake.quality.rules import Rule
+from beatlake.quality.checks import CHECKS
+from beatlake.quality.rules import VALUE_RULES, Rule
 from beatlake.tables.spec import arrow_type
 
 #: Characters of an offending value that a reason keeps.
 SHOWN_VALUE = 100
-REASON = "struct<rule:string,severity:string,column:string,value:string>"
-#: What a judged batch holds beside the values, by name, with Spark's types: the verdict...
-VERDICT = {
-    "_bad": "boolean",
-    "_reasons": f"array<{REASON}>",
-    "_warned": "array<string>",
-    "raw_record": "string",
-}
-#: ...and where the record lies.
-PLACE = {"part_index": "int", "byte_offset": "bigint", "byte_length": "int"}
+_REASON = pa.struct([(name, pa.string()) for name in ("rule", "severity", "column", "value")])
 _ERROR = "error"
 
 Flags = npt.NDArray[np.bool_]
@@ -189,80 +182,167 @@ def postgres_csv(values: Sequence[str | None]) -> str:
     )
 
 
-class Judge:
-    """Types every value of a batch and says which records are set aside, and why."""
+#: As the ledger has it.
+Outcome = Literal["kept", "set_aside", "flagged"]
 
-    def __init__(self, columns: Sequence[Column]) -> None:
-        """For files of these columns."""
-        self.columns = tuple(columns)
-        #: The columns of a judged batch, by name, with Spark's types.
-        self.types: Mapping[str, str] = (
-            {column.name: column.type for column in columns} | VERDICT | PLACE
+
+class Found(NamedTuple):
+    """How many rows of a file went where, and an example: `Tally` without the table."""
+
+    outcome: Outcome
+    rule: str | None
+    rows: int
+    example: str | None
+
+
+def added_up(found: Iterable[Found]) -> list[Found]:
+    """One for each outcome and rule, with the smallest example."""
+    grouped: dict[tuple[Outcome, str | None], list[Found]] = {}
+    for each in found:
+        grouped.setdefault((each.outcome, each.rule), []).append(each)
+    return [
+        Found(
+            *what,
+            sum(each.rows for each in same),
+            min((each.example for each in same if each.example is not None), default=None),
         )
+        for what, same in grouped.items()
+    ]
 
-    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The typed values and the verdict on each row of a batch of the reader's.
 
-        No row is lost: a row is for bronze, or ``_bad``, which sets the record aside. ``_reasons``
-        has all rules that are broken, ``_warned`` those which only flag the row, and `raw_record`
-        the text of a bad record.
+class Judgement(NamedTuple):
+    """The rows of a batch by what becomes of them: each is in one table, and counted once.
+
+    ``good`` has the columns of a bronze table, ``bad`` those of a quarantine table.
+    """
+
+    good: pa.Table
+    bad: pa.Table
+    found: list[Found]
+
+
+class Judge:
+    """Types every value of a file, and says which records are set aside and which rows flagged."""
+
+    def __init__(
+        self, columns: Sequence[Column], checks: Sequence[Rule], key: Sequence[str]
+    ) -> None:
+        """For a file of these columns, the rules that its rows are checked by, and its key."""
+        self._columns, self._checks, self._key = tuple(columns), tuple(checks), tuple(key)
+
+    def __call__(self, batch: pa.RecordBatch, source_file: str) -> Judgement:
+        """What becomes of the records of a batch.
+
+        Args:
+            batch: what the reader gives: columns as text, place, and the defects that it found.
+            source_file: the part that the records are of.
         """
-        values: list[pa.Array] = []
+        values: dict[str, pa.Array] = {}
         broken: list[tuple[Column, pa.StringArray]] = []
-        for column in self.columns:
+        for column in self._columns:
             text = batch.column(column.name)
-            values.append(typed(text, column.type))
-            if (rules := _broken_rules(column, text, values[-1])) is not None:
+            values[column.name] = typed(text, column.type)
+            if (rules := _broken_rules(column, text, values[column.name])) is not None:
                 broken.append((column, rules))
-        verdict = [*self._verdict(batch, broken), *[batch.column(name) for name in PLACE]]
-        schema = pa.schema([(name, arrow_type(kind)) for name, kind in self.types.items()])
-        return pa.RecordBatch.from_arrays([*values, *verdict], schema=schema)
-
-    def _verdict(
-        self, batch: pa.RecordBatch, broken: Sequence[tuple[Column, pa.StringArray]]
-    ) -> Iterator[pa.Array]:
-        """The columns of `VERDICT`. Rows are gone through one by one only if they are wrong."""
-        defect, raw = batch.column("defect"), batch.column("raw_record")
-        unread = np.asarray(defect.is_valid())
-        bad = unread.copy()
-        reasons: dict[int, list[dict[str, str | None]]] = {}
-        warned: dict[int, list[str]] = {}
-        for row in np.flatnonzero(unread).tolist():
-            reasons[row] = [_reason(defect[row].as_py(), _ERROR, None, None)]
+        bad = np.asarray(batch.column("defect").is_valid())
         for column, rules in broken:
-            rows = np.flatnonzero(np.asarray(rules.is_valid()) & ~unread)
-            chosen = pa.array(rows)
-            texts = batch.column(column.name).take(chosen).to_pylist()
-            names = rules.take(chosen).to_pylist()
-            for row, rule, text in zip(rows.tolist(), names, texts, strict=True):
-                reason = _reason(rule, column.severity, column.name, text)
-                reasons.setdefault(row, []).append(reason)
-                if column.severity != _ERROR:
-                    warned.setdefault(row, []).append(rule)
             if column.severity == _ERROR:
-                bad[rows] = True
-        if (again := bad & ~unread).any():
-            names = [column.name for column in self.columns]
-            records = batch.select(names).filter(pa.array(again)).to_pylist()
-            texts = [postgres_csv(list(record.values())) for record in records]
-            raw = pc.replace_with_mask(raw, pa.array(again), pa.array(texts, pa.string()))
-        yield pa.array(bad)
-        yield _lists(reasons, len(bad), arrow_type(REASON))
-        yield _lists(warned, len(bad), pa.string())
-        yield raw
+                bad = bad | np.asarray(rules.is_valid())
+        place = {
+            "source_file": pa.repeat(source_file, len(bad)),
+            "byte_offset": batch.column("byte_offset"),
+            "byte_length": batch.column("byte_length"),
+        }
+        flags = [(rule.value, _mask(CHECKS[rule](values))) for rule in self._checks]
+        flags += [
+            (rule.value, _mask(pc.equal(rules, rule.value)))
+            for column, rules in broken
+            if column.severity != _ERROR
+            for rule in VALUE_RULES
+        ]
+        good = pa.table({**values, "flags": _lists(flags, len(bad)), **place})
+        checked = flags[: len(self._checks)]
+        if not bad.any():
+            return Judgement(good, _nothing_bad(place), self._counted(good, checked))
+        chosen = pa.array(np.flatnonzero(bad))
+        aside = {
+            **self._set_aside(batch.take(chosen), broken, chosen),
+            **{name: column.take(chosen) for name, column in place.items()},
+        }
+        kept = good.filter(pa.array(~bad))
+        found = self._counted(kept, [(name, rows[~bad]) for name, rows in checked])
+        return Judgement(kept, pa.table(aside), found + _counted_aside(aside))
+
+    def _counted(self, good: pa.Table, flags: Sequence[tuple[str, Flags]]) -> list[Found]:
+        """The rows kept, and those of them that each check flags, with the smallest key."""
+        found = [Found("kept", None, good.num_rows, None)]
+        for rule, rows in flags:
+            if n_rows := int(np.count_nonzero(rows)):
+                keys = good.select(self._key).filter(pa.array(rows))
+                texts = [column.cast(pa.string()) for column in keys.columns]
+                text = pc.binary_join_element_wise(*texts, " / ", null_handling="skip")
+                found.append(Found("flagged", rule, n_rows, pc.min(text).as_py()))
+        return found
+
+    def _set_aside(
+        self,
+        records: pa.RecordBatch,
+        broken: Sequence[tuple[Column, pa.StringArray]],
+        chosen: pa.Array,
+    ) -> dict[str, pa.Array]:
+        """Text and reasons of the records set aside, gone through one by one."""
+        texts = records.select([column.name for column in self._columns]).to_pylist()
+        rules = [(column, names.take(chosen).to_pylist()) for column, names in broken]
+        raw, reasons = [], []
+        defects = zip(records["defect"].to_pylist(), records["raw_record"].to_pylist(), strict=True)
+        for row, (defect, unread) in enumerate(defects):
+            if defect is not None:
+                raw.append(unread)
+                reasons.append([_reason(defect, _ERROR)])
+                continue
+            raw.append(postgres_csv(list(texts[row].values())))
+            reasons.append(
+                [
+                    _reason(names[row], column.severity, column.name, texts[row][column.name])
+                    for column, names in rules
+                    if names[row] is not None
+                ]
+            )
+        return {
+            "raw_record": pa.array(raw, pa.string()),
+            "reasons": pa.array(reasons, pa.list_(_REASON)),
+        }
 
 
 def _reason(
-    rule: str, severity: str, column: str | None, value: str | None
+    rule: str, severity: str, column: str | None = None, value: str | None = None
 ) -> dict[str, str | None]:
     shown = None if value is None else value[:SHOWN_VALUE]
     return {"rule": rule, "severity": severity, "column": column, "value": shown}
 
 
-def _lists(given: Mapping[int, Sequence[object]], length: int, kind: pa.DataType) -> pa.ListArray:
-    """A list for each row: what is given for it, else an empty one."""
-    sizes = np.zeros(length + 1, np.int32)
-    rows = sorted(given)
-    sizes[np.array(rows, np.int64) + 1] = [len(given[row]) for row in rows]
-    values = pa.array([value for row in rows for value in given[row]], kind)
-    return pa.ListArray.from_arrays(pa.array(np.cumsum(sizes, dtype=np.int32)), values)
+def _nothing_bad(place: Mapping[str, pa.Array]) -> pa.Table:
+    nothing = {"raw_record": pa.nulls(0, pa.string()), "reasons": pa.nulls(0, pa.list_(_REASON))}
+    return pa.table({**nothing, **{name: column[:0] for name, column in place.items()}})
+
+
+def _counted_aside(aside: Mapping[str, pa.Array]) -> list[Found]:
+    """The records set aside by their first reason, each with where it lies."""
+    places = zip(aside["source_file"].to_pylist(), aside["byte_offset"].to_pylist(), strict=True)
+    return added_up(
+        Found("set_aside", reasons[0]["rule"], 1, f"{source_file} at byte {offset}")
+        for reasons, (source_file, offset) in zip(aside["reasons"].to_pylist(), places, strict=True)
+    )
+
+
+def _mask(condition: pa.BooleanArray) -> Flags:
+    found: Flags = np.asarray(pc.fill_null(condition, False))
+    return found
+
+
+def _lists(flags: Sequence[tuple[str, Flags]], length: int) -> pa.ListArray:
+    """For each row the names whose flag it has, in their order."""
+    names = pa.array([name for name, _ in flags], pa.string())
+    rows = np.stack([rows for _, rows in flags], axis=1) if flags else np.zeros((length, 0), bool)
+    ends = np.concatenate([[0], np.cumsum(rows.sum(axis=1))]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(ends), names.take(pa.array(np.nonzero(rows)[1])))

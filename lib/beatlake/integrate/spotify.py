@@ -43,7 +43,7 @@ def releases(inputs: Inputs) -> Output:
         F.col("release_id").alias("spotify_release_id"),
         "release_title",
         "album_type",
-        *dates.parts(text, F.col("updated_on")),
+        *dates.parts(text, F.array_contains("flags", Rule.IMPOSSIBLE_DATE.value)),
         "upc",
         F.col("popularity").alias("release_popularity"),
         "total_tracks",

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from py4j.protocol import Py4JError
 from pyspark.sql import Column, DataFrame, Observation
@@ -51,19 +51,41 @@ class Count:
     example: Column | None = None
 
 
+class Tallied(Protocol):
+    """What was counted while a table was written."""
+
+    def tallies(self) -> list[Tally]:
+        """The counts."""
+
+    def recount(self) -> None:
+        """Count anew, if the first count may be wrong."""
+
+
+@dataclass
+class Told:
+    """Counts that came with the rows, each row counted once."""
+
+    given: Sequence[Tally]
+
+    def tallies(self) -> list[Tally]:
+        """The counts."""
+        return list(self.given)
+
+    def recount(self) -> None:
+        """Nothing: there is no second way."""
+
+
 @dataclass
 class Counted:
     """A frame that is counted by whatever action reads it first.
 
-    ``frame`` is to be used in place of the frame given; ``extra`` are aggregates that are no
-    tallies.
+    ``frame`` is to be used in place of the frame given.
     """
 
     given: DataFrame
     table: str
     source: str
     counts: Sequence[Count]
-    extra: dict[str, Column] = field(default_factory=dict)
     frame: DataFrame = field(init=False)
 
     def __post_init__(self) -> None:
@@ -81,7 +103,7 @@ class Counted:
             columns.append(F.coalesce(count.rows, F.lit(0)).cast("bigint").alias(f"rows_{i}"))
             example = F.min(F.lit(None)) if count.example is None else count.example
             columns.append(example.cast("string").alias(f"example_{i}"))
-        return columns + [column.alias(name) for name, column in self.extra.items()]
+        return columns
 
     def values(self, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
         """Every aggregate; by a query of its own when the observation has not come in time."""
@@ -91,18 +113,19 @@ class Counted:
             waiter = threading.Thread(target=self._wait, daemon=True)
             waiter.start()
             waiter.join(timeout_s)
-        return self._values or self.recount()
+        if not self._values:
+            self.recount()
+        return self._values
 
     def _wait(self) -> None:
         # A plan without rows may answer with a row that pyspark cannot take apart.
         with suppress(Py4JError):
             self._values = dict(self._observation.get)
 
-    def recount(self) -> dict[str, Any]:
+    def recount(self) -> None:
         """Every aggregate by a query of its own."""
         aggregates = self._aggregates()
         self._values = self.given.agg(*aggregates).collect()[0].asDict() if aggregates else {}
-        return self._values
 
     def tallies(self) -> list[Tally]:
         """The counts as tallies, rules that nothing breaks left out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -58,9 +59,12 @@ class RunInputs:
     def described(self, before: Release | None) -> dict[str, InputFile]:
         """Each present file with its content hash.
 
-        A file whose parts have the names, sizes and times that a release saw is taken to have that
-        release's content; the others are surveyed.
+        A file whose parts have the place, names, sizes and times that a release saw is taken to
+        have that release's content; the others are surveyed. The place counts because archives
+        keep times to the second, and files of two drops may have been written in the same one.
         """
+        local = "://" not in self.directory
+        directory = redact(os.path.realpath(self.directory) if local else self.directory)
         found = {}
         problems = []
         for name, parts in self.parts.items():
@@ -71,7 +75,8 @@ class RunInputs:
                 for p in parts
             ]
             known = before.inputs.get(name) if before is not None else None
-            if known is not None and known.parts == seen and all(p.modified_ns for p in seen):
+            dated = all(p.modified_ns for p in seen)
+            if known is not None and dated and (known.directory, known.parts) == (directory, seen):
                 found[name] = known
                 continue
             try:
@@ -79,7 +84,12 @@ class RunInputs:
             except InputError as error:
                 problems.append(str(error))
                 continue
-            found[name] = InputFile(parts=seen, sha256=surveyed.sha256, records=surveyed.records)
+            found[name] = InputFile(
+                directory=directory,
+                parts=seen,
+                sha256=surveyed.sha256,
+                records=surveyed.records,
+            )
         if problems:
             raise InputError("\n".join(problems))
         return found

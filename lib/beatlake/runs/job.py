@@ -27,7 +27,7 @@ from beatlake.tables import ops, registry
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from beatlake.quality.counting import Counted, Tally
+    from beatlake.quality.counting import Tallied, Tally
 
 
 @dataclass
@@ -147,13 +147,14 @@ class Job:
         frames = {t: self.lake.read(spark, registry.table(t), v) for t, v in pinned.items()}
         stamp = Stamp(self.run_id, stage.name, key, self.code_version, pinned)
         outputs: list[Committed] = []
-        counted: list[Counted] = []
-        writes: Iterable[Write] = build(stage, Context(spark, frames, self.settings, self.inputs))
+        counted: list[Tallied] = []
+        context = Context(spark, frames, self.settings, self.inputs, self.lake.target)
+        writes: Iterable[Write] = build(stage, context)
         if given and not any(table.rows for table in given):
             # Nothing comes of nothing, and Spark need not be asked.
             writes = [Write(table, None) for table in stage.outputs]
         for write in writes:
-            outputs.append(self.lake.write(spark, registry.table(write.table), write.frame, stamp))
+            outputs.append(self.lake.write(registry.table(write.table), write.rows, stamp))
             counted += write.counted
         record = StageRecord(
             self.run_id,
@@ -167,7 +168,7 @@ class Job:
         self.stage_records.add(record)
         return record
 
-    def _tallies(self, counted: list[Counted]) -> list[Tally]:
+    def _tallies(self, counted: list[Tallied]) -> list[Tally]:
         """The counts of a stage; taken again by query where they do not add up.
 
         An observation may count a task twice that Spark ran twice, and what it counts is the

@@ -33,6 +33,7 @@ _CODE = (
     "runs/plan.py",
     "runs/stages.py",
     "tables",
+    "datafiles.py",
     "dates.py",
     "lake.py",
     "session.py",

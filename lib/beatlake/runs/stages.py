@@ -5,45 +5,46 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame, SparkSession
 
 from beatlake.aggregate.by_group import aggregate_by
 from beatlake.config import Settings
-from beatlake.ingest.csv import RULES, FileSurvey, Split
-from beatlake.ingest.records import Judged, judge
+from beatlake.datafiles import Target, Written
+from beatlake.ingest.files import Ingested, ingest
 from beatlake.integrate import beatport, credits, dimensions, links, recordings, spotify
-from beatlake.integrate.common import Inputs, Output, text_of
+from beatlake.integrate.common import Inputs, Output
 from beatlake.quality.contract import Contract, contracts
-from beatlake.quality.counting import Count, Counted, flag_counts
-from beatlake.quality.rules import VALUE_RULES, Rule
+from beatlake.quality.counting import Tallied, Tally, Told
 from beatlake.runs.inputs import RunInputs
 from beatlake.runs.plan import Stage
-from beatlake.tables import gold
-
-#: Bits of the bitmap that tells where set-aside records lie; Spark's bitmaps have this many.
-_BLOCKS = 32_768
-#: At most so many places of a file are read again for the records that were set aside.
-_PLACES = 256
+from beatlake.tables import gold, registry
+from beatlake.tables.spec import Table
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a stage may use: a session, its input frames, the settings and the input files."""
+    """What a stage may use: a session, its input frames, the settings and the input files.
+
+    ``target`` says where workers put the files of a table.
+    """
 
     spark: SparkSession
     frames: Mapping[str, DataFrame]
     settings: Settings
     inputs: RunInputs
+    target: Callable[[Table], Target]
 
 
 @dataclass(frozen=True)
 class Write:
-    """A table to write (None: no rows), and the counts that its write resolves."""
+    """A table to write, and the counts that its write resolves.
+
+    ``rows`` are a frame, or what puts files into the table's directory; None stands for no rows.
+    """
 
     table: str
-    frame: DataFrame | None
-    counted: tuple[Counted, ...] = ()
+    rows: DataFrame | Callable[[], list[Written]] | None
+    counted: tuple[Tallied, ...] = ()
 
 
 def build(stage: Stage, context: Context) -> Iterator[Write]:
@@ -87,117 +88,32 @@ _INTEGRATE: Mapping[str, Callable[[Inputs, Settings], Output]] = {
 
 
 def _ingest(contract: Contract, context: Context) -> Iterator[Write]:
-    """Bronze in one pass over the file, then quarantine from the places that pass pointed at."""
+    """Bronze and quarantine in one pass over the file, which begins when bronze is written."""
     bronze, quarantine = f"bronze.{contract.file}", f"quarantine.{contract.file}"
     if not context.inputs.parts[contract.file]:
         yield Write(bronze, None)
         yield Write(quarantine, None)
         return
-    surveyed = context.inputs.survey(contract.file)
-    judged = _judged(contract, context, surveyed)
-    bad = F.col("_bad")
-    block_bytes = max(64 << 10, -(-surveyed.bytes // _BLOCKS))
-    places = F.bitmap_construct_agg(F.when(bad, _block(surveyed, block_bytes)))
-    kept = Counted(
-        judged.frame,
-        bronze,
-        contract.file,
-        [Count("kept", F.count_if(~bad))],
-        {"bad": F.count_if(bad), "places": places},
-    )
-    flagged = Counted(
-        Judged(kept.frame, contract).bronze(),
-        bronze,
-        contract.file,
-        flag_counts([Rule[rule.upper()] for rule in contract.checks], text_of(contract.key)),
-    )
-    yield Write(bronze, flagged.frame, (kept, flagged))
-    values = kept.values()
-    if not values["bad"]:
-        yield Write(quarantine, None)
-        return
-    again = _places(surveyed, bytes(values["places"]), block_bytes)
-    judged = _judged(contract, context, surveyed, again)
-    primary = F.col("reasons")[0]["rule"]
-    place = F.concat_ws(" at byte ", "source_file", F.col("byte_offset").cast("string"))
-    names = [rule.value for rule in (*RULES, *VALUE_RULES)]
-    aside = Counted(
-        judged.quarantine(),
-        bronze,
-        contract.file,
-        [
-            Count(
-                "set_aside",
-                F.count_if(primary == rule),
-                rule,
-                F.min(F.when(primary == rule, place)),
+    done: list[Ingested] = []
+
+    def write() -> list[Written]:
+        done.append(
+            ingest(
+                context.spark,
+                context.inputs.survey(contract.file),
+                contract,
+                context.inputs.limits,
+                bronze=context.target(registry.table(bronze)),
+                quarantine=context.target(registry.table(quarantine)),
+                split_bytes=context.settings.ingest.split_mb << 20,
             )
-            for rule in names
-        ],
-    )
-    yield Write(quarantine, aside.frame, (aside,))
+        )
+        return done[0].bronze
 
-
-def _judged(
-    contract: Contract,
-    context: Context,
-    surveyed: FileSurvey,
-    splits: list[Split] | None = None,
-) -> Judged:
-    return judge(
-        context.spark,
-        surveyed,
-        contract,
-        context.inputs.limits,
-        splits=splits,
-        split_bytes=context.settings.ingest.split_mb << 20,
-    )
-
-
-def _starts(surveyed: FileSurvey) -> list[int]:
-    """Where each part would start if all were laid end to end."""
-    starts, total = [], 0
-    for part in surveyed.parts:
-        starts.append(total)
-        total += part.size
-    return starts
-
-
-def _block(surveyed: FileSurvey, block_bytes: int) -> Column:
-    """The bit of the block that a record begins in."""
-    starts = F.array(*[F.lit(start).cast("bigint") for start in _starts(surveyed)])
-    offset = starts[F.col("part_index")] + F.col("byte_offset")
-    return F.bitmap_bit_position(F.floor(offset / block_bytes).cast("bigint") + 1)
-
-
-def _places(surveyed: FileSurvey, bitmap: bytes, block_bytes: int) -> list[Split]:
-    """Splits that cover every block of the bitmap, near ones joined."""
-    blocks = [
-        8 * index + bit
-        for index, byte in enumerate(bitmap)
-        if byte
-        for bit in range(8)
-        if byte >> bit & 1
+    yield Write(bronze, write)
+    tallies = [
+        Tally(bronze, contract.file, found.outcome, found.rows, found.rule, found.example)
+        for found in done[0].found
     ]
-    near = max(1, blocks[-1] // _PLACES) if blocks else 1
-    ranges: list[list[int]] = []
-    for block in blocks:
-        if ranges and block - ranges[-1][1] <= near:
-            ranges[-1][1] = block + 1
-        else:
-            ranges.append([block, block + 1])
-    found = []
-    for index, (start, part) in enumerate(zip(_starts(surveyed), surveyed.parts, strict=True)):
-        if part.part.gzipped:
-            touched = any(
-                low * block_bytes < start + part.size and high * block_bytes > start
-                for low, high in ranges
-            )
-            found += [Split(index, part.data_start, part.size)] if touched else []
-            continue
-        for low, high in ranges:
-            first = max(low * block_bytes - start, part.data_start)
-            last = min(high * block_bytes - start, part.size)
-            if first < last:
-                found.append(Split(index, first, last))
-    return found
+    aside = done[0].quarantine
+    yield Write(quarantine, (lambda: aside) if aside else None, (Told(tallies),))

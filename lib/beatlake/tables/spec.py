@@ -110,8 +110,8 @@ class Table:
     def conform(self, frame: DataFrame) -> DataFrame:
         """``frame`` with the spec's columns in the spec's order.
 
-        Nullability is not judged here but by the table's NOT NULL constraints when it is written,
-        because a frame's own flags only say what Spark could prove.
+        Nullability is not judged here but when the rows are written, because a frame's own flags
+        only say what Spark could prove.
 
         Raises:
             SpecError: naming every missing, unexpected or differently typed column at once.
@@ -128,6 +128,15 @@ class Table:
         if problems:
             raise SpecError(f"{self.name} does not match its spec: " + "; ".join(problems) + ".")
         return frame.select(*expected)
+
+    def checked(self, frame: DataFrame) -> DataFrame:
+        """``frame``, which fails when a row that does not meet the table's checks is read."""
+        from pyspark.sql import functions as F
+
+        for name, condition in self.checks.items():
+            failure = F.raise_error(F.lit(f"A row of {self.name} breaks the check {name}."))
+            frame = frame.filter(F.when(F.expr(condition), True).otherwise(failure))
+        return frame
 
 
 def arrow_type(name: str) -> pa.DataType:
