@@ -14,6 +14,7 @@ SCALE ?= 0.002
 INPUT ?= build/input
 LAKE ?= build/lake
 MINUTES ?= 10
+BENCH_SCALE ?= 0.1
 
 # The first Python that can start and is one of the supported ones, or PYTHON=/path/to/python.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3.10 python3 python; do \
@@ -49,6 +50,13 @@ test-full: $(STAMP) ## everything, the slow tests too; real data where BEATLAKE_
 fuzz: $(STAMP) ## damage files at random for MINUTES=10 and check that no row is lost
 	@BEATLAKE_FUZZ_MINUTES=$(MINUTES) $(BIN)/python -m pytest -s -m full \
 		tests/ingest/test_random_damage.py
+
+.PHONY: bench
+bench: $(STAMP) ## the core task beside DuckDB, Polars and pandas (BENCH_SCALE=0.1), 3 rounds
+	@[ -e "build/bench-$(BENCH_SCALE)" ] || $(BIN)/beatlake generate --clean \
+		--scale "$(BENCH_SCALE)" --out "build/bench-$(BENCH_SCALE)"
+	$(BIN)/python benchmarks/etl.py --input "build/bench-$(BENCH_SCALE)" \
+		--json "build/bench-$(BENCH_SCALE).json"
 
 .PHONY: format
 format: $(STAMP) ## format the code and fix what the linter can

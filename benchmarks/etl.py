@@ -1,0 +1,216 @@
+r"""The core task by beatlake and by engines that people would use instead, side by side.
+
+    python benchmarks/etl.py --input DIR --engines beatlake,duckdb,polars,pandas --rounds 3 \\
+        --json OUT
+
+DIR is made by `beatlake generate --clean`: the peers do not look for damage, as their users would
+not.
+
+The task
+--------
+From `audio_features`, `sp_track`, `sp_release`, `bp_track`, `bp_genre` and `bp_subgenre` (half of
+the bytes of all files) make
+
+* `recordings`: a row for each ISRC of any side, with the canonical Spotify track (of the earliest
+  release, a partial date standing for its last day, then of the smallest id), its release, the
+  canonical Beatport track (earliest date, then smallest id) with the names of its genre and
+  subgenre, how many tracks each side has, audio features, release date and season: `COLUMNS`;
+* `by_year_season_genre`: how many recordings, and means of some measures, by season and its year
+  and by each Beatport genre that a recording has.
+
+Both are written as Parquet with snappy, by beatlake as Delta tables. beatlake runs its own stages,
+called and not copied, and so does more: it judges every value, keeps bronze and silver tables on
+the way, resolves repeated keys, counts and flags, and its tables have more columns (exact
+percentiles among them). A peer reads the columns that it needs, and is written as its users would
+write it.
+
+Every engine is a process of its own, timed from start to exit; a round runs each once, so that what
+else the machine does falls on all. That the results agree is checked in DuckDB: the number of rows
+and a hash of `COLUMNS` that does not depend on their order, and the means to nine digits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import duckdb
+import psutil
+
+ENGINES = ("beatlake", "duckdb", "polars", "pandas")
+MEANS = ("release_popularity", "danceability", "energy", "valence", "tempo_bpm")
+COLUMNS = (
+    "isrc",
+    "n_spotify_tracks",
+    "n_beatport_tracks",
+    "title",
+    "release_date_text",
+    "release_year",
+    "release_month",
+    "release_season",
+    "acousticness",
+    "danceability",
+    "energy",
+    "loudness_db",
+    "tempo_bpm",
+    "valence",
+    "duration_ms",
+    "spotify_track_id",
+    "spotify_release_id",
+    "release_title",
+    "album_type",
+    "release_popularity",
+    "beatport_track_id",
+    "mix",
+    "genre_id",
+    "genre_name",
+    "subgenre_name",
+    "bpm_stated",
+)
+#: Those of them that are compared to nine digits.
+NUMBERS = (
+    "acousticness",
+    "danceability",
+    "energy",
+    "loudness_db",
+    "tempo_bpm",
+    "valence",
+    "bpm_stated",
+)
+_BASELINE = Path(__file__).with_name("baseline.json")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One process: seconds by the clock, CPU seconds and peak memory of it and its children."""
+
+    wall_s: float
+    cpu_s: float
+    peak_rss_mb: float
+
+
+def measure(command: list[str]) -> Measured:
+    """Run a command to its end and measure it with all its children.
+
+    Raises:
+        CalledProcessError: it failed.
+    """
+    started = time.monotonic()
+    process = subprocess.Popen(command)
+    root, peak = psutil.Process(process.pid), 0
+    cpu: dict[int, float] = {}
+    while process.poll() is None:
+        total = 0
+        try:
+            for each in (root, *root.children(recursive=True)):
+                times, memory = each.cpu_times(), each.memory_full_info()
+                cpu[each.pid] = times.user + times.system
+                # Forked workers share pages with their parent: each counts its part.
+                total += memory.pss
+        except psutil.Error:
+            pass
+        peak = max(peak, total)
+        time.sleep(0.2)
+    wall = time.monotonic() - started
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return Measured(round(wall, 2), round(sum(cpu.values()), 2), round(peak / 2**20))
+
+
+def checksums(output: Path) -> tuple[object, ...]:
+    """What all engines must agree on."""
+    recordings, groups = (
+        f"{output}/recordings/*.parquet",
+        f"{output}/by_year_season_genre/*.parquet",
+    )
+    connection = duckdb.connect()
+    # As text, so that the engines' types do not matter; numbers as doubles to nine digits.
+    values = ", ".join(f"coalesce({name}::varchar, '')" for name in COLUMNS if name not in NUMBERS)
+    numbers = ", ".join(f"coalesce(format('{{:.9g}}', {name}::double), '')" for name in NUMBERS)
+    found = connection.execute(
+        f"SELECT count(*), sum(hash(concat_ws('|', {values}, {numbers}))::hugeint)"
+        f" FROM read_parquet('{recordings}')"
+    ).fetchall()
+    means = ", ".join(f"coalesce(format('{{:.9g}}', {name}_mean::double), '')" for name in MEANS)
+    by = "coalesce(release_season_year, 0)::int, release_season, coalesce(genre_id, 0)::int"
+    found += connection.execute(
+        "SELECT count(*), sum(n_recordings)::bigint,"
+        f" sum(hash(concat_ws('|', {by}, {means}))::hugeint) FROM read_parquet('{groups}')"
+    ).fetchall()
+    return tuple(value for row in found for value in row)
+
+
+def rounds(engines: list[str], source: Path, count: int) -> dict[str, list[Measured]]:
+    """Each engine once in each round.
+
+    Raises:
+        SystemExit: two engines do not agree.
+    """
+    found: dict[str, list[Measured]] = {engine: [] for engine in engines}
+    agreed: tuple[str, tuple[object, ...]] | None = None
+    for number in range(1, count + 1):
+        for engine in engines:
+            with tempfile.TemporaryDirectory() as folder:
+                script = Path(__file__).parent / "engines" / f"with_{engine}.py"
+                measured = measure([sys.executable, str(script), str(source), folder])
+                sums = checksums(Path(folder))
+            found[engine].append(measured)
+            print(f"round {number} {engine:9} {measured}", flush=True)
+            agreed = agreed or (engine, sums)
+            if sums != agreed[1]:
+                raise SystemExit(f"{engine} found {sums}, {agreed[0]} {agreed[1]}")
+    return found
+
+
+def summary(found: dict[str, list[Measured]]) -> dict[str, dict[str, object]]:
+    """Medians by engine, with the ratio to DuckDB round by round, and all rounds."""
+    result: dict[str, dict[str, object]] = {}
+    for engine, all_rounds in found.items():
+        medians = {
+            name: statistics.median(getattr(measured, name) for measured in all_rounds)
+            for name in ("wall_s", "cpu_s", "peak_rss_mb")
+        }
+        ratio = None
+        if "duckdb" in found:
+            pairs = zip(all_rounds, found["duckdb"], strict=True)
+            ratio = round(statistics.median(a.wall_s / b.wall_s for a, b in pairs), 2)
+        result[engine] = {
+            **medians,
+            "ratio_to_duckdb": ratio,
+            "rounds": [asdict(measured) for measured in all_rounds],
+        }
+    return result
+
+
+def main() -> None:
+    """Run what the command line asks for and print medians beside the kept baseline."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--input", required=True, type=Path)
+    parser.add_argument("--engines", default=",".join(ENGINES))
+    parser.add_argument("--rounds", default=3, type=int)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    engines = options.engines.split(",")
+    if unknown := set(engines) - set(ENGINES):
+        parser.error(f"no such engines: {sorted(unknown)}; there are {', '.join(ENGINES)}")
+    result = summary(rounds(engines, options.input, options.rounds))
+    kept = json.loads(_BASELINE.read_text(encoding="utf-8")) if _BASELINE.exists() else {}
+    print(f"{'engine':9} {'wall s':>8} {'CPU s':>8} {'MB':>6} {'x DuckDB':>9}  baseline")
+    for engine, row in result.items():
+        print(
+            f"{engine:9} {row['wall_s']:8} {row['cpu_s']:8} {row['peak_rss_mb']:6}"
+            f" {row['ratio_to_duckdb'] or '':>9}  {kept.get('ratio_to_duckdb', {}).get(engine, '')}"
+        )
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
