@@ -33,6 +33,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -124,27 +125,43 @@ def measure(command: list[str]) -> Measured:
     return Measured(round(wall, 2), round(sum(cpu.values()), 2), round(peak / 2**20))
 
 
-def checksums(output: Path) -> tuple[object, ...]:
-    """What all engines must agree on."""
-    recordings, groups = (
-        f"{output}/recordings/*.parquet",
-        f"{output}/by_year_season_genre/*.parquet",
-    )
+@dataclass(frozen=True)
+class Result:
+    """What all engines must agree on: recordings by number and hash, and the groups."""
+
+    recordings: tuple[int, int]
+    groups: dict[tuple[int, str, int], tuple[float, ...]]
+
+    def agrees(self, other: Result) -> bool:
+        """Whether all is the same, means to nine digits."""
+        return (
+            self.recordings == other.recordings
+            and self.groups.keys() == other.groups.keys()
+            and all(
+                math.isclose(one, two, rel_tol=1e-9, abs_tol=1e-12)
+                for key, values in self.groups.items()
+                for one, two in zip(values, other.groups[key], strict=True)
+            )
+        )
+
+
+def result(output: Path) -> Result:
+    """What an engine left in its folder."""
     connection = duckdb.connect()
-    # As text, so that the engines' types do not matter; numbers as doubles to nine digits.
+    # As text, so that the engines' types do not matter.
     values = ", ".join(f"coalesce({name}::varchar, '')" for name in COLUMNS if name not in NUMBERS)
     numbers = ", ".join(f"coalesce(format('{{:.9g}}', {name}::double), '')" for name in NUMBERS)
-    found = connection.execute(
+    recordings = connection.execute(
         f"SELECT count(*), sum(hash(concat_ws('|', {values}, {numbers}))::hugeint)"
-        f" FROM read_parquet('{recordings}')"
+        f" FROM read_parquet('{output}/recordings/*.parquet')"
     ).fetchall()
-    means = ", ".join(f"coalesce(format('{{:.9g}}', {name}_mean::double), '')" for name in MEANS)
-    by = "coalesce(release_season_year, 0)::int, release_season, coalesce(genre_id, 0)::int"
-    found += connection.execute(
-        "SELECT count(*), sum(n_recordings)::bigint,"
-        f" sum(hash(concat_ws('|', {by}, {means}))::hugeint) FROM read_parquet('{groups}')"
+    means = ", ".join(f"coalesce({name}_mean::double, -1)" for name in MEANS)
+    groups = connection.execute(
+        "SELECT coalesce(release_season_year, 0)::int, release_season, coalesce(genre_id, 0)::int,"
+        f" n_recordings::bigint, {means}"
+        f" FROM read_parquet('{output}/by_year_season_genre/*.parquet')"
     ).fetchall()
-    return tuple(value for row in found for value in row)
+    return Result(recordings[0], {row[:3]: row[3:] for row in groups})
 
 
 def rounds(engines: list[str], source: Path, count: int) -> dict[str, list[Measured]]:
@@ -154,18 +171,18 @@ def rounds(engines: list[str], source: Path, count: int) -> dict[str, list[Measu
         SystemExit: two engines do not agree.
     """
     found: dict[str, list[Measured]] = {engine: [] for engine in engines}
-    agreed: tuple[str, tuple[object, ...]] | None = None
+    agreed: Result | None = None
     for number in range(1, count + 1):
         for engine in engines:
             with tempfile.TemporaryDirectory() as folder:
                 script = Path(__file__).parent / "engines" / f"with_{engine}.py"
                 measured = measure([sys.executable, str(script), str(source), folder])
-                sums = checksums(Path(folder))
+                made = result(Path(folder))
             found[engine].append(measured)
             print(f"round {number} {engine:9} {measured}", flush=True)
-            agreed = agreed or (engine, sums)
-            if sums != agreed[1]:
-                raise SystemExit(f"{engine} found {sums}, {agreed[0]} {agreed[1]}")
+            agreed = agreed or made
+            if not made.agrees(agreed):
+                raise SystemExit(f"{engine} does not agree with {engines[0]}.")
     return found
 
 
@@ -174,7 +191,7 @@ def summary(found: dict[str, list[Measured]]) -> dict[str, dict[str, object]]:
     result: dict[str, dict[str, object]] = {}
     for engine, all_rounds in found.items():
         medians = {
-            name: statistics.median(getattr(measured, name) for measured in all_rounds)
+            name: round(statistics.median(getattr(each, name) for each in all_rounds), 2)
             for name in ("wall_s", "cpu_s", "peak_rss_mb")
         }
         ratio = None
@@ -200,16 +217,16 @@ def main() -> None:
     engines = options.engines.split(",")
     if unknown := set(engines) - set(ENGINES):
         parser.error(f"no such engines: {sorted(unknown)}; there are {', '.join(ENGINES)}")
-    result = summary(rounds(engines, options.input, options.rounds))
+    measured = summary(rounds(engines, options.input, options.rounds))
     kept = json.loads(_BASELINE.read_text(encoding="utf-8")) if _BASELINE.exists() else {}
     print(f"{'engine':9} {'wall s':>8} {'CPU s':>8} {'MB':>6} {'x DuckDB':>9}  baseline")
-    for engine, row in result.items():
+    for engine, row in measured.items():
         print(
             f"{engine:9} {row['wall_s']:8} {row['cpu_s']:8} {row['peak_rss_mb']:6}"
             f" {row['ratio_to_duckdb'] or '':>9}  {kept.get('ratio_to_duckdb', {}).get(engine, '')}"
         )
     if options.json:
-        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
