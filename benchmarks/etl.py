@@ -14,7 +14,8 @@ the bytes of all files) make
 * `recordings`: a row for each ISRC of any side, with the canonical Spotify track (of the earliest
   release, a partial date standing for its last day, then of the smallest id), its release, the
   canonical Beatport track (earliest date, then smallest id) with the names of its genre and
-  subgenre, how many tracks each side has, audio features, release date and season: `COLUMNS`;
+  subgenre, how many tracks each side has, audio features, release date and season (`TEXTS` and
+  `NUMBERS`);
 * `by_year_season_genre`: how many recordings, and means of some measures, by season and its year
   and by each Beatport genre that a recording has.
 
@@ -26,7 +27,7 @@ write it.
 
 Every engine is a process of its own, timed from start to exit; a round runs each once, so that what
 else the machine does falls on all. That the results agree is checked in DuckDB: the number of rows
-and a hash of `COLUMNS` that does not depend on their order, and the means to nine digits.
+and a hash of these columns that does not depend on the rows' order, and the means to nine digits.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ import psutil
 
 ENGINES = ("beatlake", "duckdb", "polars", "pandas")
 MEANS = ("release_popularity", "danceability", "energy", "valence", "tempo_bpm")
-COLUMNS = (
+#: Columns of `recordings` that are compared as texts, and those that are to nine digits.
+TEXTS = (
     "isrc",
     "n_spotify_tracks",
     "n_beatport_tracks",
@@ -56,12 +58,6 @@ COLUMNS = (
     "release_year",
     "release_month",
     "release_season",
-    "acousticness",
-    "danceability",
-    "energy",
-    "loudness_db",
-    "tempo_bpm",
-    "valence",
     "duration_ms",
     "spotify_track_id",
     "spotify_release_id",
@@ -73,9 +69,7 @@ COLUMNS = (
     "genre_id",
     "genre_name",
     "subgenre_name",
-    "bpm_stated",
 )
-#: Those of them that are compared to nine digits.
 NUMBERS = (
     "acousticness",
     "danceability",
@@ -149,7 +143,7 @@ def result(output: Path) -> Result:
     """What an engine left in its folder."""
     connection = duckdb.connect()
     # As text, so that the engines' types do not matter.
-    values = ", ".join(f"coalesce({name}::varchar, '')" for name in COLUMNS if name not in NUMBERS)
+    values = ", ".join(f"coalesce({name}::varchar, '')" for name in TEXTS)
     numbers = ", ".join(f"coalesce(format('{{:.9g}}', {name}::double), '')" for name in NUMBERS)
     recordings = connection.execute(
         f"SELECT count(*), sum(hash(concat_ws('|', {values}, {numbers}))::hugeint)"

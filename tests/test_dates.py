@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from beatlake import dates
-from beatlake.quality.checks import CHECKS
+from beatlake.quality.checks import CHECKS, Rows
 from beatlake.quality.rules import Rule
 
 WRITTEN = dt.datetime(2023, 8, 22, 18, 8, 48)
@@ -37,7 +37,7 @@ CASES = {
 
 def test_parts_of_dates(spark: SparkSession) -> None:
     values = {"release_date": pa.array(CASES), "updated_on": pa.array([WRITTEN] * len(CASES))}
-    impossible = CHECKS[Rule.IMPOSSIBLE_DATE](values).to_pylist()
+    impossible = CHECKS[Rule.IMPOSSIBLE_DATE](Rows(values)).to_pylist()
     given = list(zip(CASES, impossible, strict=True))
     rows = spark.createDataFrame(given, "text string, impossible boolean")
     found = {
@@ -53,7 +53,7 @@ def test_parts_of_dates(spark: SparkSession) -> None:
     assert found == CASES
     texts = values["release_date"]
     flagged = {
-        rule: texts.filter(CHECKS[rule](values)).to_pylist()
+        rule: texts.filter(CHECKS[rule](Rows(values))).to_pylist()
         for rule in (Rule.YEAR_ONLY_DATE, Rule.YEAR_MONTH_DATE, Rule.PLACEHOLDER_DATE)
     }
     assert flagged == {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from beatlake.config import load
@@ -41,10 +40,9 @@ def main(source: Path, output: Path) -> None:
     lake = Lake(output / "lake")
     spark = session(settings.spark)
     planned = plan.stages(settings, dict.fromkeys(inputs.parts, ""))
-    made_by = plan.producers(planned)
     done: dict[str, Committed] = {}
 
-    def run(stage: plan.Stage) -> list[Committed]:
+    def run(stage: plan.Stage) -> None:
         frames = {
             table: lake.read(spark, registry.table(table), done[table].version)
             if table in done
@@ -53,23 +51,12 @@ def main(source: Path, output: Path) -> None:
         }
         context = Context(spark, frames, settings, inputs, lake.target)
         stamp = Stamp("benchmark", stage.name, "", "")
-        return [
-            lake.write(registry.table(write.table), write.rows, stamp)
-            for write in build(stage, context)
-        ]
+        for write in build(stage, context):
+            done[write.table] = lake.write(registry.table(write.table), write.rows, stamp)
 
-    waiting = [stage for stage in planned if stage.name in STAGES]
-    running: set[Future[list[Committed]]] = set()
-    with ThreadPoolExecutor(settings.parallel_stages) as pool:
-        while waiting or running:
-            for stage in list(waiting):
-                needed = [table for table in stage.inputs if made_by[table] in STAGES]
-                if all(table in done for table in needed):
-                    waiting.remove(stage)
-                    running.add(pool.submit(run, stage))
-            finished, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                done |= {committed.table: committed for committed in future.result()}
+    plan.run_in_order(
+        [stage for stage in planned if stage.name in STAGES], run, settings.parallel_stages
+    )
     for name in ("silver.recordings", "gold.by_year_season_genre"):
         folder = output / name.partition(".")[2]
         folder.mkdir()

@@ -14,6 +14,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -172,6 +173,7 @@ class Lake:
         Raises:
             SpecError: the frame does not match the spec.
             LakeError: the files are not there, or the commit is not in the table's history.
+            OvertakenError: another commit came between.
             ConflictError: the right to write was lost.
         """
         from deltalake import CommitProperties, Schema
@@ -183,7 +185,7 @@ class Lake:
         commit_id = uuid4().hex
         self._prepare(table, stamp.text(commit_id))
         self.guard()
-        with committing(table.name, self.path(table.name)):
+        with committing(table.name, self.path(table.name)), _naming_another_commit(table):
             files = write()
             # Writing takes its time, in which the right to commit may be lost.
             self.guard()
@@ -243,7 +245,6 @@ class Lake:
         """
         import pyarrow as pa
         from deltalake import CommitProperties, Transaction, write_deltalake
-        from deltalake.exceptions import CommitFailedError
 
         commit_id = uuid4().hex
         fresh = self._prepare(table, stamp.text(commit_id))
@@ -264,11 +265,8 @@ class Lake:
         )
         data = pa.Table.from_pylist([dict(row) for row in rows], table.arrow_schema)
         place = table.name if rows else f"empty {table.name}"
-        with committing(place, self.path(table.name)):
-            try:
-                write_deltalake(target, data, mode=mode, commit_properties=properties)
-            except CommitFailedError as error:
-                raise OvertakenError(f"Another commit to {table.name} came first.") from error
+        with committing(place, self.path(table.name)), _naming_another_commit(table):
+            write_deltalake(target, data, mode=mode, commit_properties=properties)
         return self._committed(table.name, commit_id)
 
     def _prepare(self, table: Table, metadata: str) -> bool:
@@ -372,6 +370,16 @@ class Lake:
         """
         self.path(table)
         return [f.path for f in files if not _has_size(self.data_file(table, f), f.size)]
+
+
+@contextmanager
+def _naming_another_commit(table: Table) -> Iterator[None]:
+    from deltalake.exceptions import CommitFailedError
+
+    try:
+        yield
+    except CommitFailedError as error:
+        raise OvertakenError(f"Another commit to {table.name} came first.") from error
 
 
 def _has_properties(existing: DeltaTable, table: Table) -> bool:

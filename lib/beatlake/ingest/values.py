@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from beatlake.quality.checks import CHECKS
+from beatlake.quality.checks import CHECKS, Rows
 from beatlake.quality.rules import VALUE_RULES, Rule
 from beatlake.tables.spec import arrow_type
 
@@ -253,7 +253,8 @@ class Judge:
             "byte_offset": batch.column("byte_offset"),
             "byte_length": batch.column("byte_length"),
         }
-        flags = [(rule.value, _mask(CHECKS[rule](values))) for rule in self._checks]
+        rows = Rows(values)
+        flags = [(rule.value, _mask(CHECKS[rule](rows))) for rule in self._checks]
         flags += [
             (rule.value, _mask(pc.equal(rules, rule.value)))
             for column, rules in broken
@@ -261,17 +262,16 @@ class Judge:
             for rule in VALUE_RULES
         ]
         good = pa.table({**values, "flags": _lists(flags, len(bad)), **place})
-        checked = flags[: len(self._checks)]
-        if not bad.any():
-            return Judgement(good, _nothing_bad(place), self._counted(good, checked))
         chosen = pa.array(np.flatnonzero(bad))
         aside = {
             **self._set_aside(batch.take(chosen), broken, chosen),
             **{name: column.take(chosen) for name, column in place.items()},
         }
-        kept = good.filter(pa.array(~bad))
-        found = self._counted(kept, [(name, rows[~bad]) for name, rows in checked])
-        return Judgement(kept, pa.table(aside), found + _counted_aside(aside))
+        if len(chosen):
+            good = good.filter(pa.array(~bad))
+        checked = [(name, hit[~bad]) for name, hit in flags[: len(self._checks)]]
+        found = [*self._counted(good, checked), *_counted_aside(aside)]
+        return Judgement(good, pa.table(aside), found)
 
     def _counted(self, good: pa.Table, flags: Sequence[tuple[str, Flags]]) -> list[Found]:
         """The rows kept, and those of them that each check flags, with the smallest key."""
@@ -319,11 +319,6 @@ def _reason(
 ) -> dict[str, str | None]:
     shown = None if value is None else value[:SHOWN_VALUE]
     return {"rule": rule, "severity": severity, "column": column, "value": shown}
-
-
-def _nothing_bad(place: Mapping[str, pa.Array]) -> pa.Table:
-    nothing = {"raw_record": pa.nulls(0, pa.string()), "reasons": pa.nulls(0, pa.list_(_REASON))}
-    return pa.table({**nothing, **{name: column[:0] for name, column in place.items()}})
 
 
 def _counted_aside(aside: Mapping[str, pa.Array]) -> list[Found]:

@@ -6,7 +6,7 @@ they and all that stands in them would be interpreted row by row, at several tim
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -19,19 +19,12 @@ def no_names() -> Column:
     return F.array().cast("array<string>")
 
 
-def present(names: Iterable[Column]) -> Column:
-    """Those of the names that are not null, in their order."""
-    return _listed((name.isNotNull(), name) for name in names)
-
-
 def named(broken: Mapping[Rule, Column]) -> Column:
     """The names of the rules whose condition holds, in their order."""
-    return _listed((condition, F.lit(rule.value)) for rule, condition in broken.items())
-
-
-def _listed(names: Iterable[tuple[Column, Column]]) -> Column:
-    """The names whose condition holds, each with its condition before it."""
-    each = [F.when(held, F.array(name)).otherwise(no_names()) for held, name in names]
+    each = [
+        F.when(condition, F.array(F.lit(rule.value))).otherwise(no_names())
+        for rule, condition in broken.items()
+    ]
     return F.concat(*each) if each else no_names()
 
 

@@ -6,9 +6,9 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from beatlake.config import ConfigError, Settings
@@ -78,7 +78,9 @@ class Job:
         failure: BaseException | None = None
         try:
             with naming_a_full_disk(self.lake.root), watched(spark, self.reporter):
-                self._run_stages(spark)
+                plan.run_in_order(
+                    self.planned, partial(self._stage, spark), self.settings.parallel_stages
+                )
                 if self.publishes:
                     self._audit(spark)
                     release = self._publish()
@@ -100,26 +102,6 @@ class Job:
     def _notes(self, file: str) -> list[str]:
         surveyed = self.inputs.surveyed(file)
         return [note.meaning for note in surveyed.notes] if surveyed else []
-
-    def _run_stages(self, spark: SparkSession) -> None:
-        """Every stage as soon as those it reads from are done, some side by side."""
-        made_by = plan.producers(self.planned)
-        waiting = {stage.name: stage for stage in self.planned}
-        running: dict[Future[None], str] = {}
-        with ThreadPoolExecutor(self.settings.parallel_stages) as pool:
-            try:
-                while waiting or running:
-                    for stage in list(waiting.values()):
-                        if all(made_by[table] in self.done for table in stage.inputs):
-                            del waiting[stage.name]
-                            running[pool.submit(self._stage, spark, stage)] = stage.name
-                    finished, _ = wait(running, return_when=FIRST_COMPLETED)
-                    for future in finished:
-                        del running[future]
-                        future.result()
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
 
     def _stage(self, spark: SparkSession, stage: plan.Stage) -> None:
         key = self.keys[stage.name]

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -173,6 +174,39 @@ def _integrate(settings: Settings) -> list[tuple[str, tuple[str, ...], dict[str,
             hemisphere,
         ),
     ]
+
+
+def run_in_order(planned: Iterable[Stage], run: Callable[[Stage], None], side_by_side: int) -> None:
+    """Run every stage as soon as those of the planned ones that it reads from are done.
+
+    Args:
+        planned: the stages.
+        run: what runs one; it is called in threads.
+        side_by_side: how many may run at a time.
+    """
+    waiting = {stage.name: stage for stage in planned}
+    made_by = producers(waiting.values())
+    needs = {
+        stage.name: {made_by[table] for table in stage.inputs if table in made_by}
+        for stage in waiting.values()
+    }
+    done: set[str] = set()
+    running: dict[Future[None], str] = {}
+    with ThreadPoolExecutor(side_by_side) as pool:
+        try:
+            while waiting or running:
+                for stage in list(waiting.values()):
+                    if needs[stage.name] <= done:
+                        del waiting[stage.name]
+                        running[pool.submit(run, stage)] = stage.name
+                finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    name = running.pop(future)
+                    future.result()
+                    done.add(name)
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
 
 
 def producers(planned: Iterable[Stage]) -> dict[str, str]:
