@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
-from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 from beatlake import dates
 from beatlake.quality.checks import CHECKS, Rows
@@ -35,20 +35,21 @@ CASES = {
 }
 
 
-def test_parts_of_dates(spark: SparkSession) -> None:
+def answers(table: pa.Table, *wanted: str) -> list[tuple[Any, ...]]:
+    """What SQL gives of the rows of a table, in their order."""
+    connection = duckdb.connect()
+    connection.register("given", table)
+    return connection.execute(f"SELECT {', '.join(wanted)} FROM given").fetchall()
+
+
+def test_parts_of_dates() -> None:
     values = {"release_date": pa.array(CASES), "updated_on": pa.array([WRITTEN] * len(CASES))}
-    impossible = CHECKS[Rule.IMPOSSIBLE_DATE](Rows(values)).to_pylist()
-    given = list(zip(CASES, impossible, strict=True))
-    rows = spark.createDataFrame(given, "text string, impossible boolean")
+    impossible = CHECKS[Rule.IMPOSSIBLE_DATE](Rows(values))
+    given = pa.table({"given_date": values["release_date"], "impossible": impossible})
+    rows = answers(given, dates.parts("given_date", "impossible"))
     found = {
-        row["release_date_text"]: (
-            row["release_year"],
-            row["release_month"],
-            row["release_day"],
-            row["release_date_precision"],
-            row["is_placeholder_date"],
-        )
-        for row in rows.select(*dates.parts(F.col("text"), F.col("impossible"))).collect()
+        text: (year, month, day, precision, placeholder)
+        for text, _, year, month, day, precision, placeholder in rows
     }
     assert found == CASES
     texts = values["release_date"]
@@ -63,10 +64,11 @@ def test_parts_of_dates(spark: SparkSession) -> None:
     }
 
 
-def test_a_full_date_sorts_before_the_bare_year_that_contains_it(spark: SparkSession) -> None:
-    rows = spark.createDataFrame([("2019",), ("2019-06",), ("2019-06-14",)], "text string")
-    ordered = rows.orderBy(dates.latest_day(F.col("text"))).collect()
-    assert [row["text"] for row in ordered] == ["2019-06-14", "2019-06", "2019"]
+def test_a_full_date_sorts_before_the_bare_year_that_contains_it() -> None:
+    texts = ["2019", "2019-06", "2019-06-14", "2020-02"]
+    latest = dates.latest_day(dates.first_day("x"), dates.precision("x"))
+    found = [day.isoformat() for (day,) in answers(pa.table({"x": texts}), latest)]
+    assert found == ["2019-12-31", "2019-06-30", "2019-06-14", "2020-02-29"]
 
 
 @pytest.mark.parametrize(
@@ -77,13 +79,10 @@ def test_a_full_date_sorts_before_the_bare_year_that_contains_it(spark: SparkSes
     ],
 )
 def test_seasons_are_meteorological_and_december_opens_the_next_year(
-    spark: SparkSession, hemisphere: str, expected: list[str]
+    hemisphere: str, expected: list[str]
 ) -> None:
-    months = [1, 2, 3, 6, 11, 12, None]
-    rows = spark.createDataFrame([(2019, month) for month in months], "year int, month int")
-    found = rows.select(
-        dates.season(F.col("month"), hemisphere).alias("season"),
-        dates.season_year(F.col("year"), F.col("month")).alias("season_year"),
-    ).collect()
-    assert [row["season"] for row in found] == expected
-    assert [row["season_year"] for row in found] == [2019, 2019, 2019, 2019, 2019, 2020, None]
+    months = pa.array([1, 2, 3, 6, 11, 12, None], pa.int32())
+    given = pa.table({"y": pa.array([2019] * 7, pa.int32()), "m": months})
+    found = answers(given, dates.season("m", hemisphere), dates.season_year("y", "m"))
+    assert [season for season, _ in found] == expected
+    assert [year for _, year in found] == [2019, 2019, 2019, 2019, 2019, 2020, None]

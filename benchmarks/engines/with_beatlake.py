@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from beatlake.config import load
+from beatlake.datafiles import Written
+from beatlake.exchange import Done, Stored
 from beatlake.lake import Committed, Lake, Stamp
 from beatlake.runs import plan
 from beatlake.runs.inputs import RunInputs, discover
@@ -43,16 +47,17 @@ def main(source: Path, output: Path) -> None:
     done: dict[str, Committed] = {}
 
     def run(stage: plan.Stage) -> None:
-        frames = {
-            table: lake.read(spark, registry.table(table), done[table].version)
+        tables = {
+            table: lake.stored(registry.table(table), done[table])
             if table in done
-            else registry.table(table).empty(spark)
+            else Stored(registry.table(table).arrow_schema, (), 0)
             for table in stage.inputs
         }
-        context = Context(spark, frames, settings, inputs, lake.target)
+        context = Context(spark, tables, settings, inputs, lake.target)
         stamp = Stamp("benchmark", stage.name, "", "")
         for write in build(stage, context):
-            done[write.table] = lake.write(registry.table(write.table), write.rows, stamp)
+            files = None if write.work is None else partial(_files, write.work)
+            done[write.table] = lake.write(registry.table(write.table), files, stamp)
 
     plan.run_in_order(
         [stage for stage in planned if stage.name in STAGES], run, settings.parallel_stages
@@ -63,6 +68,10 @@ def main(source: Path, output: Path) -> None:
         for file in lake.files(name, done[name].version):
             os.link(lake.data_file(name, file), folder / file.path)
     spark.stop()
+
+
+def _files(work: Callable[[], Done]) -> list[Written]:
+    return work().files
 
 
 if __name__ == "__main__":

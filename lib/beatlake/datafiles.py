@@ -17,6 +17,8 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from beatlake.workers import forget_archives
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
@@ -125,6 +127,7 @@ class _Rows:
         self._target = target
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        forget_archives()
         with DataFileWriter(self._target) as file:
             for batch in batches:
                 file.add(pa.Table.from_batches([batch]))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from beatlake.datafiles import Target, Written
+    from beatlake.exchange import Stored
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 #: Paths as Spark and delta-rs make them; others could be patterns, addresses, or lead upwards.
@@ -149,12 +150,21 @@ class Lake:
         have no deletion vectors, column mapping or partitions (`PROPERTIES`), so that is what the
         version holds, and it spares the three Spark jobs in which Delta rebuilds an old version.
         """
-        files = [
-            str(self.data_file(table.name, f).absolute()) for f in self.files(table.name, version)
-        ]
+        files = self._addresses(table, version)
         if not files:
             return table.empty(spark)
         return spark.read.schema(table.schema_ddl).parquet(*files)
+
+    def stored(self, table: Table, committed: Committed) -> Stored:
+        """Where the rows of one version of a table are, for queries in workers."""
+        from beatlake.exchange import Stored
+
+        files = self._addresses(table, committed.version)
+        return Stored(table.arrow_schema, tuple(files), committed.rows)
+
+    def _addresses(self, table: Table, version: int) -> list[str]:
+        files = self.files(table.name, version)
+        return [str(self.data_file(table.name, file).absolute()) for file in files]
 
     def write(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _LOG4J = "log4j2.properties"
 _STARTED_HERE = "spark.beatlake.startedHere"
+_OLDEST = (4, 1)
 _INDISPENSABLE = ("spark.sql.session.timeZone", "spark.sql.ansi.enabled")
 
 
@@ -48,6 +50,12 @@ class SparkSettings(BaseModel):
     )
     shuffle_partitions: int = Field(
         8, ge=1, description="Partitions after a shuffle; small ones are merged at run time."
+    )
+    task_values: int = Field(
+        8_000_000,
+        ge=1,
+        description="Values (rows times columns) that a task of integration or aggregation holds: "
+        "8,000,000 take some 100 MB, and several times as much while they are joined.",
     )
     log_file: Path | None = Field(
         None, description="Where embedded Spark writes its own messages; the cache by default."
@@ -70,8 +78,8 @@ def session(settings: SparkSettings | None = None) -> SparkSession:
     Otherwise embedded Spark starts. Whoever calls this ends with `stop`.
 
     Raises:
-        SetupError: No suitable Java, no pyspark, no verified jars, or a session that refuses
-            UTC or ANSI mode.
+        SetupError: No suitable Java, no pyspark, no verified jars, a session of an older Spark,
+            or one that refuses UTC or ANSI mode.
     """
     settings = settings or SparkSettings()
     try:
@@ -86,6 +94,7 @@ def session(settings: SparkSettings | None = None) -> SparkSession:
         spark = Session.builder.getOrCreate()
     if spark is None:
         spark = _start(settings)
+    _check_version(spark.version)
     _apply(spark, session_conf(settings))
     return spark
 
@@ -168,6 +177,21 @@ def _provided(environ: Mapping[str, str]) -> bool:
         environ.get(name)
         for name in ("PYSPARK_GATEWAY_PORT", "DATABRICKS_RUNTIME_VERSION", "SPARK_REMOTE")
     )
+
+
+def _check_version(version: str) -> None:
+    """Refuse a Spark that cannot send rows to a partition by its number.
+
+    >>> _check_version("4.1.4")
+
+    Raises:
+        SetupError: it is older than 4.1.
+    """
+    if tuple(int(number) for number in re.findall(r"\d+", version)[:2]) < _OLDEST:
+        raise SetupError(
+            f"This session is of Spark {version}; beatlake needs 4.1 or newer.",
+            "choose a cluster or runtime with Spark 4.1",
+        )
 
 
 def _of_session(key: str) -> bool:

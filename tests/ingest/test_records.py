@@ -144,7 +144,7 @@ def test_every_record_is_kept_or_set_aside_with_all_its_reasons() -> None:
     rows.append({**place(99), "defect": "blank_line", "raw_record": ""})
     batch = pa.RecordBatch.from_pylist(rows, batch_schema(list(contract.columns)))
 
-    good, bad, found = judge_of(contract)(batch, "sp_release.csv")
+    good, bad, tallies = judge_of(contract)(batch, "sp_release.csv")
 
     (kept,) = good.to_pylist()
     assert (kept["byte_offset"], kept["upc"], kept["label_name"]) == (0, "00602577", "null")
@@ -158,7 +158,10 @@ def test_every_record_is_kept_or_set_aside_with_all_its_reasons() -> None:
         '2oCs0DGTsRO98Gh5ZSl2Cx,"One, two",2019,00602577,101,1,single,,null,2023-08-22 18:08:48'
     )
     at = "sp_release.csv at byte "
-    assert set(found) == {
+    assert {(tally.table, tally.source) for tally in tallies} == {
+        ("bronze.sp_release", "sp_release")
+    }
+    assert {(t.outcome, t.rule, t.rows, t.example) for t in tallies} == {
         ("kept", None, 1, None),
         ("flagged", "year_only_date", 1, GOOD["release_id"]),
         ("set_aside", "missing_value", 1, f"{at}1"),
@@ -182,7 +185,8 @@ def test_a_warning_keeps_the_row_and_flags_it() -> None:
     ]
     batch = pa.RecordBatch.from_pylist(rows, batch_schema([column.name for column in columns]))
 
-    good, bad, found = Judge(columns, [Rule.BPM_MISSING], ["isrc", "bpm"])(batch, "f.csv")
+    judge = Judge("f", columns, [Rule.BPM_MISSING], ["isrc", "bpm"])
+    good, bad, tallies = judge(batch, "f.csv")
 
     first, second = good.to_pylist()
     assert (first["isrc"], first["kind"], first["bpm"]) == (1, "c", None)
@@ -195,7 +199,7 @@ def test_a_warning_keeps_the_row_and_flags_it() -> None:
         ("not_allowed", "warn", "kind", "c"),
         ("out_of_range", "warn", "bpm", "10"),
     ]
-    assert found == [
+    assert [(t.outcome, t.rule, t.rows, t.example) for t in tallies] == [
         ("kept", None, 2, None),
         ("flagged", "bpm_missing", 1, "2 / 0"),
         ("set_aside", "out_of_range", 1, "f.csv at byte 2"),

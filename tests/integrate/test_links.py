@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
 import pytest
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from beatlake.config import Settings
-from beatlake.integrate.common import Inputs, Output
+from beatlake.datafiles import Target
+from beatlake.exchange import Done, Stored, collect, write
+from beatlake.integrate.common import Inputs
 from beatlake.integrate.links import orphans
 from beatlake.quality.contract import contracts
 from beatlake.runs import plan
+from beatlake.tables import registry
+from beatlake.tables.spec import arrow_type
+from tables_on_disk import stored
 
+Rows = list[dict[str, Any]]
+ORPHANS = registry.table("silver.orphans")
 INPUTS = {s.name: s.inputs for s in plan.stages(Settings(), dict.fromkeys(contracts()))}
 FILES = [table.removeprefix("bronze.") for table in INPUTS["integrate.orphans"]]
 
@@ -29,19 +40,24 @@ ROWS: dict[str, list[dict[str, int | None]]] = {
 }
 
 
-def bronze(spark: SparkSession, file: str) -> DataFrame:
+def bronze(folder: Path, file: str) -> Stored:
     """The rows of a file in its table of bronze, without columns that name nothing."""
     contract = contracts()[file]
     ids = [c for c in contract.columns if c.endswith("_id")]
-    declared = [f"{c} {contract.columns[c].type}" for c in ids]
-    rows = [tuple(row.get(c) for c in ids) for row in ROWS.get(file, [])]
-    return spark.createDataFrame(rows, ", ".join(declared))
+    schema = pa.schema([(c, arrow_type(contract.columns[c].type)) for c in ids])
+    rows = [{c: row.get(c) for c in ids} for row in ROWS.get(file, [])]
+    return stored(folder, file, pa.Table.from_pylist(rows, schema))
 
 
 @pytest.fixture(scope="module")
-def found(spark: SparkSession) -> Output:
-    frames = {f"bronze.{file}": bronze(spark, file) for file in FILES}
-    return orphans(Inputs(frames, absent=frozenset({"bp_track"})))
+def found(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Rows, Done]:
+    """The rows, and what was written and counted."""
+    folder = tmp_path_factory.mktemp("bronze")
+    tables = {f"bronze.{file}": bronze(folder, file) for file in FILES}
+    query = orphans(Inputs(tables, absent=frozenset({"bp_track"})))
+    target = Target(folder / "silver", ORPHANS.arrow_schema)
+    done = write(spark, query, ORPHANS, target, 1_000_000)
+    return collect(spark, query, 5).to_pylist(), done
 
 
 def test_every_file_with_references_is_read_where_they_are_judged() -> None:
@@ -50,18 +66,19 @@ def test_every_file_with_references_is_read_where_they_are_judged() -> None:
     assert {f"bronze.{name}" for name, c in contracts().items() if c.foreign_keys} <= read
 
 
-def test_references_that_name_nothing_are_listed_and_empty_ones_are_not(found: Output) -> None:
-    rows = found.frame.select("file", "rule", "reference", "n_rows").collect()
-    assert sorted(tuple(row) for row in rows) == [
+def test_references_that_name_nothing_are_listed_and_empty_ones_are_not(
+    found: tuple[Rows, Done],
+) -> None:
+    rows = [(row["file"], row["rule"], row["reference"], row["n_rows"]) for row in found[0]]
+    assert sorted(rows) == [
         ("bp_artist_media", "orphan_artist", "3", 1),
         ("bp_label_artist", "orphan_artist", "3", 1),
         ("bp_label_artist", "orphan_label", "8", 2),
     ]
 
 
-def test_they_are_counted_by_file_and_rule_with_an_example(found: Output) -> None:
-    found.frame.collect()
-    tallies = [tally for counted in found.counted for tally in counted.tallies()]
+def test_they_are_counted_by_file_and_rule_with_an_example(found: tuple[Rows, Done]) -> None:
+    tallies = found[1].tallies
     assert {(t.source, t.rule, t.rows, t.example) for t in tallies} == {
         ("bronze.bp_artist_media", "orphan_artist", 1, "3"),
         ("bronze.bp_label_artist", "orphan_artist", 1, "3"),
@@ -70,5 +87,5 @@ def test_they_are_counted_by_file_and_rule_with_an_example(found: Output) -> Non
     assert {t.outcome for t in tallies} == {"flagged"}
 
 
-def test_nothing_is_said_of_targets_in_a_file_that_was_not_given(found: Output) -> None:
-    assert found.frame.filter("file = 'bp_track_media'").count() == 0
+def test_nothing_is_said_of_targets_in_a_file_that_was_not_given(found: tuple[Rows, Done]) -> None:
+    assert [row for row in found[0] if row["file"] == "bp_track_media"] == []

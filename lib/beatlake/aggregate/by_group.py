@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
-
 from beatlake import dates
 from beatlake.aggregate.exact import exact_sum, mean, scaled, standard_deviation
-from beatlake.quality.counting import Counted, kept
+from beatlake.exchange import Dealt, Query, Stored, select
+from beatlake.quality.counting import Count
 from beatlake.tables.gold import (
     IS_UNKNOWN,
     N_FRACTIONAL,
@@ -22,118 +20,139 @@ from beatlake.tables.gold import (
 
 #: Credits are integers in this unit, so that their sums are exact: it divides by 1 to 10.
 CREDIT_UNIT = 2_520
-_CREDIT = "_credit"
 
 
-def aggregate_by(
-    frames: Mapping[str, DataFrame], gold: Gold, aggregate: Aggregate
-) -> tuple[DataFrame, Counted]:
-    """The rows of a gold table, one per group, and the count of recordings in them.
+def aggregate_by(tables: Mapping[str, Stored], gold: Gold, aggregate: Aggregate) -> Query:
+    """The rows of a gold table, one per group.
 
     Args:
-        frames: ``silver.recordings`` and, if the table is of them, ``silver.recording_genres`` or
+        tables: ``silver.recordings`` and, if the table is of them, ``silver.recording_genres`` or
             ``silver.recording_artists``.
         gold: the declaration, for measures and percentiles.
         aggregate: the table.
     """
-    rows = _credited(frames, aggregate)
-    groups = group_columns(aggregate)
-    unknown = F.lit(False)
-    for column in groups:
-        missing = F.col(column.name).isNull()
-        if column.type == "string":
-            missing = missing | (F.col(column.name) == dates.UNKNOWN)
-            rows = rows.withColumn(column.name, F.coalesce(column.name, F.lit(dates.UNKNOWN)))
-        unknown = unknown | missing
-    measures = gold.measures_of(aggregate)
-    fractional = aggregate.credit == "fractional"
-    sums: list[Column] = [F.count(F.lit(1)).alias(N)]
-    if fractional:
-        sums.append((F.sum(_CREDIT) / F.lit(float(CREDIT_UNIT))).alias(N_FRACTIONAL))
+    groups = [column.name for column in group_columns(aggregate)]
+    measures, quantiles = gold.measures_of(aggregate), gold.quantiles_of(aggregate)
+    sums = [f"count(*) AS {N}"]
+    derived = [N]
+    if aggregate.credit == "fractional":
+        sums.append("sum(credit) AS credits")
+        derived.append(f"credits::DOUBLE / {CREDIT_UNIT}::DOUBLE AS {N_FRACTIONAL}")
     for name, measure in measures.items():
-        sums += _fractional(name, measure) if fractional else _full(name, measure)
-        if gold.quantiles_of(aggregate) and not fractional:
-            shares = F.array(*[F.lit(q / 100.0) for q in gold.quantiles_of(aggregate)])
-            sums.append(
-                F.percentile(F.col(name).cast("double"), shares).alias(f"_{name}_quantiles")
-            )
-    grouped = rows.groupBy(*aggregate.group_by).agg(*sums)
-    finished = grouped.withColumn(IS_UNKNOWN, unknown)
-    if not fractional:
-        finished = _derive(finished, measures, gold.quantiles_of(aggregate))
+        if aggregate.credit == "fractional":
+            sums += _fractional_sums(name, measure)
+            derived += [f"{name}_n", _fractional_mean(name, measure)]
+        else:
+            sums += _sums(name, measure, quantiles)
+            derived += _derived(name, measure, quantiles)
+    by = ", ".join(groups)
+    unknown = " OR ".join(_is_unknown(aggregate))
     source = f"silver.{aggregate.of}"
-    linked = F.lit(True)
+    linked = "true"
     if aggregate.of != "recordings":
         # Recordings without a link have a row of their own here, and none in the source.
-        own = F.col(next(c for c in aggregate.group_by if c in frames[source].columns))
-        linked = own.isNotNull() & (own.cast("string") != dates.UNKNOWN)
-    counted = kept(finished, f"gold.{aggregate.name}", source, F.sum(F.when(linked, F.col(N))))
-    names = [c for c in counted.frame.columns if not c.startswith("_")]
-    return counted.frame.select(*names), counted
+        own = next(c for c in aggregate.group_by if c in tables[source].schema.names)
+        linked = f"{own} IS NOT NULL AND {own}::VARCHAR <> '{dates.UNKNOWN}'"
+    return Query(
+        f"""
+        WITH grouped AS (SELECT {by}, {", ".join(sums)} FROM recordings GROUP BY {by})
+        SELECT {by}, {unknown} AS {IS_UNKNOWN}, {", ".join(derived)} FROM grouped
+        """,
+        {"recordings": Dealt(_credited(tables, gold, aggregate), tuple(groups))},
+        [Count(f"gold.{aggregate.name}", source, "kept", f"sum({N}) FILTER (WHERE {linked})")],
+    )
 
 
-def _credited(frames: Mapping[str, DataFrame], aggregate: Aggregate) -> DataFrame:
-    recordings = frames["silver.recordings"]
+def _is_unknown(aggregate: Aggregate) -> list[str]:
+    return [
+        f"{column.name} = '{dates.UNKNOWN}'"
+        if column.type == "string"
+        else f"{column.name} IS NULL"
+        for column in group_columns(aggregate)
+    ]
+
+
+def _credited(tables: Mapping[str, Stored], gold: Gold, aggregate: Aggregate) -> Query:
+    """Recordings with what they are grouped by and measured in, a row for each of their groups."""
+    measures = gold.measures_of(aggregate)
+    weights = [m.weight.column for m in measures.values() if m.weight is not None]
+    needed = list(dict.fromkeys([*measures, *weights]))
+    recordings = tables["silver.recordings"]
     if aggregate.of == "recordings":
-        return recordings
-    links = frames[f"silver.{aggregate.of}"]
-    own = [c for c in aggregate.group_by if c in links.columns]
-    links = links.select("isrc", *own)
+        return select(recordings, *_groups(aggregate), *needed)
+    links = tables[f"silver.{aggregate.of}"]
+    own = [c for c in aggregate.group_by if c in links.schema.names]
+    needed += [c for c in aggregate.group_by if c not in own]
+    credit = ""
     if aggregate.credit == "fractional":
-        number = links.groupBy("isrc").agg(F.count(F.lit(1)).alias("_k"))
-        links = links.join(number, "isrc", "inner")
-    rows = recordings.drop(*own).join(links, "isrc", "left")
-    if aggregate.credit == "fractional":
-        share = F.rint(CREDIT_UNIT / F.coalesce("_k", F.lit(1))).cast("bigint")
-        rows = rows.withColumn(_CREDIT, share)
-    return rows
+        number = "count(links.isrc) OVER (PARTITION BY recordings.isrc)"
+        credit = f", {scaled(f'{CREDIT_UNIT}::DOUBLE / greatest({number}, 1)', 0)} AS credit"
+    measured = ", ".join(f"recordings.{c}" for c in dict.fromkeys([*measures, *weights]))
+    return Query(
+        f"""
+        SELECT {", ".join(_groups(aggregate))}, {measured}{credit}
+        FROM recordings LEFT JOIN links ON links.isrc = recordings.isrc
+        """,
+        {
+            "recordings": Dealt(select(recordings, "isrc", *needed), ("isrc",)),
+            "links": Dealt(select(links, "isrc", *own), ("isrc",)),
+        },
+    )
 
 
-def _full(name: str, measure: Measure) -> list[Column]:
-    value = scaled(F.col(name), measure.decimals)
+def _groups(aggregate: Aggregate) -> list[str]:
+    """The columns of a group; a text that is not known is called so."""
+    return [
+        f"coalesce({c.name}, '{dates.UNKNOWN}') AS {c.name}" if c.type == "string" else c.name
+        for c in group_columns(aggregate)
+    ]
+
+
+def _sums(name: str, measure: Measure, quantiles: tuple[int, ...]) -> list[str]:
+    value, scale = scaled(name, measure.decimals), measure.decimals
     columns = [
-        F.count(name).alias(f"{name}_n"),
-        F.coalesce(F.sum(value), F.lit(0))
-        .cast("decimal(38,0)")
-        .alias(f"{name}_sum_e{measure.decimals}"),
-        exact_sum(value * value).alias(f"{name}_sumsq_e{2 * measure.decimals}"),
+        f"count({name}) AS {name}_n",
+        f"{exact_sum(value)} AS {name}_sum_e{scale}",
+        f"{exact_sum(f'{value} * {value}')} AS {name}_sumsq_e{2 * scale}",
     ]
     if measure.weight is not None:
         by = measure.weight
-        weight = F.when(F.col(name).isNotNull(), F.col(by.column)).cast("bigint")
+        weight = f"CASE WHEN {name} IS NOT NULL THEN {by.column}::BIGINT END"
         columns += [
-            exact_sum(value, weight).alias(f"{name}_{by.name}_weighted_sum_e{measure.decimals}"),
-            F.coalesce(F.sum(weight), F.lit(0)).alias(f"{name}_{by.name}_weight_sum"),
+            f"{exact_sum(f'{value} * {weight}')} AS {name}_{by.name}_weighted_sum_e{scale}",
+            f"coalesce(sum({weight}), 0)::BIGINT AS {name}_{by.name}_weight_sum",
         ]
+    if quantiles:
+        shares = ", ".join(str(q / 100) for q in quantiles)
+        columns.append(f"quantile_cont({name}::DOUBLE, [{shares}]) AS {name}_quantiles")
     return columns
 
 
-def _fractional(name: str, measure: Measure) -> list[Column]:
-    weight = F.when(F.col(name).isNotNull(), F.col(_CREDIT))
-    total = exact_sum(scaled(F.col(name), measure.decimals), weight)
+def _derived(name: str, measure: Measure, quantiles: tuple[int, ...]) -> list[str]:
+    scale = measure.decimals
+    count, total, squares = f"{name}_n", f"{name}_sum_e{scale}", f"{name}_sumsq_e{2 * scale}"
+    columns = [
+        count,
+        total,
+        squares,
+        f"{mean(total, count, scale)} AS {name}_mean",
+        f"{standard_deviation(count, total, squares, scale)} AS {name}_std",
+    ]
+    columns += [f"{name}_quantiles[{i}] AS {name}_p{q}" for i, q in enumerate(quantiles, 1)]
+    if measure.weight is not None:
+        by = f"{name}_{measure.weight.name}"
+        weighted, weights = f"{by}_weighted_sum_e{scale}", f"{by}_weight_sum"
+        columns += [weighted, weights, f"{mean(weighted, weights, scale)} AS {by}_weighted_mean"]
+    return columns
+
+
+def _fractional_sums(name: str, measure: Measure) -> list[str]:
     return [
-        F.count(name).alias(f"{name}_n"),
-        mean(total, F.sum(weight), measure.decimals).alias(f"{name}_mean"),
+        f"count({name}) AS {name}_n",
+        f"{exact_sum(f'{scaled(name, measure.decimals)} * credit')} AS {name}_total",
+        f"sum(credit) FILTER (WHERE {name} IS NOT NULL) AS {name}_credit",
     ]
 
 
-def _derive(
-    frame: DataFrame, measures: Mapping[str, Measure], quantiles: tuple[int, ...]
-) -> DataFrame:
-    derived: dict[str, Column] = {}
-    for name, measure in measures.items():
-        count = F.col(f"{name}_n")
-        total = F.col(f"{name}_sum_e{measure.decimals}")
-        squares = F.col(f"{name}_sumsq_e{2 * measure.decimals}")
-        derived[f"{name}_mean"] = mean(total, count, measure.decimals)
-        derived[f"{name}_std"] = standard_deviation(count, total, squares, measure.decimals)
-        for rank, q in enumerate(quantiles):
-            derived[f"{name}_p{q}"] = F.col(f"_{name}_quantiles")[rank]
-        if measure.weight is not None:
-            by = f"{name}_{measure.weight.name}"
-            derived[f"{by}_weighted_mean"] = mean(
-                F.col(f"{by}_weighted_sum_e{measure.decimals}"),
-                F.col(f"{by}_weight_sum"),
-                measure.decimals,
-            )
-    return frame.withColumns(derived)
+def _fractional_mean(name: str, measure: Measure) -> str:
+    return f"{mean(f'{name}_total', f'{name}_credit', measure.decimals)} AS {name}_mean"

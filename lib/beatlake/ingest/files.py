@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from beatlake.datafiles import DataFileWriter, Target, Written
 from beatlake.ingest.csv import CsvLimits, FileSurvey, scan
-from beatlake.ingest.values import Column, Found, Judge, added_up
+from beatlake.ingest.values import Column, Judge
+from beatlake.quality.counting import Tally, added_up
 from beatlake.quality.rules import Rule
 
 if TYPE_CHECKING:
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ingested:
-    """What the workers wrote and counted; ``found`` accounts for every record of the file."""
+    """What the workers wrote and counted; the tallies account for every record of the file."""
 
     bronze: list[Written]
     quarantine: list[Written]
-    found: list[Found]
+    tallies: list[Tally]
 
 
 def judge_of(contract: Contract) -> Judge:
@@ -51,7 +52,9 @@ def judge_of(contract: Contract) -> Judge:
         )
         for name, column in contract.columns.items()
     ]
-    return Judge(columns, [Rule[rule.upper()] for rule in contract.checks], contract.key)
+    return Judge(
+        contract.file, columns, [Rule[rule.upper()] for rule in contract.checks], contract.key
+    )
 
 
 def ingest(
@@ -81,7 +84,7 @@ def ingest(
     return Ingested(
         bronze=[Written(*file) for answer in answers for file in answer["bronze"]],
         quarantine=[Written(*file) for answer in answers for file in answer["quarantine"]],
-        found=added_up(Found(*found) for answer in answers for found in answer["found"]),
+        tallies=added_up(Tally(*tally) for answer in answers for tally in answer["tallies"]),
     )
 
 
@@ -96,16 +99,16 @@ class _Work:
         self._bronze, self._quarantine = bronze, quarantine
 
     def __call__(self, part_index: int, batches: Iterator[pa.RecordBatch]) -> str:
-        found: list[Found] = []
+        tallies: list[Tally] = []
         with DataFileWriter(self._bronze) as good, DataFileWriter(self._quarantine) as bad:
             for batch in batches:
                 judgement = self._judge(batch, self._sources[part_index])
                 good.add(judgement.good)
                 bad.add(judgement.bad)
-                found += judgement.found
+                tallies += judgement.tallies
             answer = {
                 "bronze": [astuple(file) for file in good.finish()],
                 "quarantine": [astuple(file) for file in bad.finish()],
-                "found": added_up(found),
+                "tallies": [astuple(tally) for tally in added_up(tallies)],
             }
         return json.dumps(answer)

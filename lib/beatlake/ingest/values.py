@@ -6,9 +6,9 @@ imports neither Spark nor what reads contracts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from beatlake.quality.checks import CHECKS, Rows
+from beatlake.quality.counting import Outcome, Tally, added_up
 from beatlake.quality.rules import VALUE_RULES, Rule
 from beatlake.tables.spec import arrow_type
 
@@ -182,34 +183,6 @@ def postgres_csv(values: Sequence[str | None]) -> str:
     )
 
 
-#: As the ledger has it.
-Outcome = Literal["kept", "set_aside", "flagged"]
-
-
-class Found(NamedTuple):
-    """How many rows of a file went where, and an example: `Tally` without the table."""
-
-    outcome: Outcome
-    rule: str | None
-    rows: int
-    example: str | None
-
-
-def added_up(found: Iterable[Found]) -> list[Found]:
-    """One for each outcome and rule, with the smallest example."""
-    grouped: dict[tuple[Outcome, str | None], list[Found]] = {}
-    for each in found:
-        grouped.setdefault((each.outcome, each.rule), []).append(each)
-    return [
-        Found(
-            *what,
-            sum(each.rows for each in same),
-            min((each.example for each in same if each.example is not None), default=None),
-        )
-        for what, same in grouped.items()
-    ]
-
-
 class Judgement(NamedTuple):
     """The rows of a batch by what becomes of them: each is in one table, and counted once.
 
@@ -218,16 +191,17 @@ class Judgement(NamedTuple):
 
     good: pa.Table
     bad: pa.Table
-    found: list[Found]
+    tallies: list[Tally]
 
 
 class Judge:
     """Types every value of a file, and says which records are set aside and which rows flagged."""
 
     def __init__(
-        self, columns: Sequence[Column], checks: Sequence[Rule], key: Sequence[str]
+        self, file: str, columns: Sequence[Column], checks: Sequence[Rule], key: Sequence[str]
     ) -> None:
         """For a file of these columns, the rules that its rows are checked by, and its key."""
+        self._file = file
         self._columns, self._checks, self._key = tuple(columns), tuple(checks), tuple(key)
 
     def __call__(self, batch: pa.RecordBatch, source_file: str) -> Judgement:
@@ -270,19 +244,32 @@ class Judge:
         if len(chosen):
             good = good.filter(pa.array(~bad))
         checked = [(name, hit[~bad]) for name, hit in flags[: len(self._checks)]]
-        found = [*self._counted(good, checked), *_counted_aside(aside)]
-        return Judgement(good, pa.table(aside), found)
+        tallies = [*self._counted(good, checked), *self._counted_aside(aside)]
+        return Judgement(good, pa.table(aside), tallies)
 
-    def _counted(self, good: pa.Table, flags: Sequence[tuple[str, Flags]]) -> list[Found]:
+    def _tally(
+        self, outcome: Outcome, rows: int, rule: str | None = None, example: str | None = None
+    ) -> Tally:
+        return Tally(f"bronze.{self._file}", self._file, outcome, rows, rule, example)
+
+    def _counted(self, good: pa.Table, flags: Sequence[tuple[str, Flags]]) -> list[Tally]:
         """The rows kept, and those of them that each check flags, with the smallest key."""
-        found = [Found("kept", None, good.num_rows, None)]
+        found = [self._tally("kept", good.num_rows)]
         for rule, rows in flags:
             if n_rows := int(np.count_nonzero(rows)):
                 keys = good.select(self._key).filter(pa.array(rows))
                 texts = [column.cast(pa.string()) for column in keys.columns]
                 text = pc.binary_join_element_wise(*texts, " / ", null_handling="skip")
-                found.append(Found("flagged", rule, n_rows, pc.min(text).as_py()))
+                found.append(self._tally("flagged", n_rows, rule, pc.min(text).as_py()))
         return found
+
+    def _counted_aside(self, aside: Mapping[str, pa.Array]) -> list[Tally]:
+        """The records set aside by their first reason, each with where it lies."""
+        columns = [aside[name].to_pylist() for name in ("reasons", "source_file", "byte_offset")]
+        return added_up(
+            self._tally("set_aside", 1, reasons[0]["rule"], f"{source_file} at byte {offset}")
+            for reasons, source_file, offset in zip(*columns, strict=True)
+        )
 
     def _set_aside(
         self,
@@ -319,15 +306,6 @@ def _reason(
 ) -> dict[str, str | None]:
     shown = None if value is None else value[:SHOWN_VALUE]
     return {"rule": rule, "severity": severity, "column": column, "value": shown}
-
-
-def _counted_aside(aside: Mapping[str, pa.Array]) -> list[Found]:
-    """The records set aside by their first reason, each with where it lies."""
-    places = zip(aside["source_file"].to_pylist(), aside["byte_offset"].to_pylist(), strict=True)
-    return added_up(
-        Found("set_aside", reasons[0]["rule"], 1, f"{source_file} at byte {offset}")
-        for reasons, (source_file, offset) in zip(aside["reasons"].to_pylist(), places, strict=True)
-    )
 
 
 def _mask(condition: pa.BooleanArray) -> Flags:

@@ -4,176 +4,202 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
-
 from beatlake import dates
-from beatlake.integrate.common import (
-    Inputs,
-    Output,
-    known,
-    look_up,
-    one_per_key,
-    set_orphans_aside,
-    with_flags,
-)
-from beatlake.quality.counting import Counted, flag_counts
+from beatlake.exchange import Dealt, Query, Whole, select
+from beatlake.integrate.common import Inputs, kept, link_counts, merged, one_per_key
+from beatlake.quality.counting import flag_counts
+from beatlake.quality.flags import has, with_rules
 from beatlake.quality.rules import Rule
 
 
-def beatport_releases(inputs: Inputs) -> Output:
+def beatport_releases(inputs: Inputs) -> Query:
     """Beatport releases, one row per release."""
-    table, source = "silver.beatport_releases", "bronze.bp_release"
-    unique = one_per_key(inputs.bronze("bp_release"), ["release_id"], table, source)
-    labels = known(inputs["silver.labels"], "beatport_label_id", "label_id")
-    joined = look_up(unique.frame, labels, ["label_id"], "_label")
-    flagged = Counted(
-        with_flags(joined, {Rule.ORPHAN_LABEL: _orphan(inputs, "label_id", "_label", "bp_label")}),
-        table,
-        source,
-        flag_counts(
-            [Rule.ORPHAN_LABEL, Rule.IMPOSSIBLE_DATE, Rule.PLACEHOLDER_DATE],
-            F.col("release_id").cast("string"),
-        ),
+    table, source, columns = (
+        "silver.beatport_releases",
+        "bronze.bp_release",
+        inputs.columns("bp_release"),
     )
-    frame = flagged.frame.select(
-        F.col("release_id").alias("beatport_release_id"),
-        "release_title",
-        F.col("release_date").alias("beatport_release_date"),
-        F.col("label_id").alias("beatport_label_id"),
-        "release_url",
-        "flags",
-        "updated_on",
+    orphan = _orphan(inputs, "own.label_id", "labels.beatport_label_id", "bp_label")
+    return Query(
+        f"""
+        SELECT release_id AS beatport_release_id, release_title,
+            release_date AS beatport_release_date, own.label_id AS beatport_label_id, release_url,
+            {with_rules("flags", {Rule.ORPHAN_LABEL: orphan})} AS flags, own.updated_on,
+            _copies, _repeated
+        FROM ({one_per_key("given", columns, ["release_id"])}) own
+        LEFT JOIN labels ON labels.beatport_label_id = own.label_id
+        """,
+        {
+            "given": Dealt(select(inputs[source], *columns), ("release_id",)),
+            "labels": Whole(inputs["silver.labels"]),
+        },
+        [
+            kept(table, source),
+            merged(table, source),
+            *flag_counts(
+                table,
+                source,
+                [Rule.ORPHAN_LABEL, Rule.IMPOSSIBLE_DATE, Rule.PLACEHOLDER_DATE],
+                "beatport_release_id::VARCHAR",
+            ),
+        ],
     )
-    return Output(frame, [unique, flagged])
 
 
-def folded_bpm(bpm: Column, genre_id: Column, half_time_below: Mapping[int, float]) -> Column:
-    """Tempo with half-time values doubled: those below the limit of their genre.
+def is_half_time(bpm: str, genre_id: str, half_time_below: Mapping[int, float]) -> str:
+    """Whether a tempo is taken as half of what the genre is played at.
 
     Args:
-        bpm: the stated tempo, null where it is missing.
+        bpm: the stated tempo in beats per minute, null where it is missing.
         genre_id: the Beatport genre.
         half_time_below: genre id -> limit in beats per minute.
     """
-    doubled = is_half_time(bpm, genre_id, half_time_below)
-    return F.when(doubled, bpm * 2).otherwise(bpm)
+    limits = " ".join(f"WHEN {g} THEN {float(x)!r}" for g, x in sorted(half_time_below.items()))
+    # As a double: DuckDB takes a number with a point for a decimal.
+    return f"coalesce({bpm} < CASE {genre_id} {limits} END::DOUBLE, false)" if limits else "false"
 
 
-def is_half_time(bpm: Column, genre_id: Column, half_time_below: Mapping[int, float]) -> Column:
-    """Whether a tempo is taken as half of what the genre is played at."""
-    found = F.lit(False)
-    for genre, limit in sorted(half_time_below.items()):
-        found = found | ((genre_id == genre) & (bpm < limit))
-    return F.coalesce(found, F.lit(False))
+def beatport_tracks(inputs: Inputs, half_time_below: Mapping[int, float]) -> Query:
+    """Beatport tracks, one row per track, with names looked up and the tempo repaired.
 
-
-def beatport_tracks(inputs: Inputs, half_time_below: Mapping[int, float]) -> Output:
-    """Beatport tracks, one row per track, with names looked up and the tempo repaired."""
-    table, source = "silver.beatport_tracks", "bronze.bp_track"
-    unique = one_per_key(inputs.bronze("bp_track"), ["track_id"], table, source)
-    joined = _named(unique.frame, inputs)
-    stated = F.when(F.col("bpm") > 0, F.col("bpm"))
-    half_time = is_half_time(stated, F.col("genre_id"), half_time_below)
-    orphans = {
-        Rule.ORPHAN_GENRE: _orphan(inputs, "genre_id", "_genre", "bp_genre"),
-        Rule.ORPHAN_SUBGENRE: _orphan(inputs, "subgenre_id", "_subgenre", "bp_subgenre"),
-        Rule.ORPHAN_KEY: _orphan(inputs, "key_id", "_key", "bp_key"),
-        Rule.ORPHAN_LABEL: _orphan(inputs, "label_id", "_label", "bp_label"),
-        Rule.ORPHAN_RELEASE: _orphan(inputs, "release_id", "_release", "bp_release"),
+    Tempo below the limit of its genre is taken as half-time and doubled.
+    """
+    table, source, columns = "silver.beatport_tracks", "bronze.bp_track", inputs.columns("bp_track")
+    stated = "CASE WHEN own.bpm > 0 THEN own.bpm END"
+    half_time = is_half_time(stated, "own.genre_id", half_time_below)
+    broken = {
+        Rule.ORPHAN_GENRE: _orphan(inputs, "own.genre_id", "genres.genre_id", "bp_genre"),
+        Rule.ORPHAN_SUBGENRE: _orphan(
+            inputs, "own.subgenre_id", "subgenres.subgenre_id", "bp_subgenre"
+        ),
+        Rule.ORPHAN_KEY: _orphan(inputs, "own.key_id", "keys.beatport_key_id", "bp_key"),
+        Rule.ORPHAN_LABEL: _orphan(inputs, "own.label_id", "labels.beatport_label_id", "bp_label"),
+        Rule.ORPHAN_RELEASE: "orphans.track_id IS NOT NULL",
+        Rule.HALF_TIME_BPM: half_time,
     }
-    flagged = Counted(
-        with_flags(joined, {**orphans, Rule.HALF_TIME_BPM: half_time}),
-        table,
-        source,
-        flag_counts(
-            [
-                *orphans,
-                Rule.HALF_TIME_BPM,
-                Rule.NO_ISRC,
-                Rule.BPM_MISSING,
-                Rule.IMPOSSIBLE_DATE,
-                Rule.PLACEHOLDER_DATE,
-                Rule.VERY_SHORT_DURATION,
-                Rule.VERY_LONG_DURATION,
-            ],
-            F.col("track_id").cast("string"),
-        ),
+    rules = [
+        *broken,
+        Rule.NO_ISRC,
+        Rule.BPM_MISSING,
+        Rule.IMPOSSIBLE_DATE,
+        Rule.PLACEHOLDER_DATE,
+        Rule.VERY_SHORT_DURATION,
+        Rule.VERY_LONG_DURATION,
+    ]
+    return Query(
+        f"""
+        SELECT own.track_id AS beatport_track_id, title, mix, is_remixed, isrc,
+            CASE WHEN NOT {has("own.flags", Rule.IMPOSSIBLE_DATE)} THEN own.release_date END
+                AS beatport_release_date,
+            {dates.is_new_year("own.release_date")} AS is_placeholder_date,
+            own.genre_id, genres.genre_name, own.subgenre_id, subgenres.subgenre_name,
+            {stated} AS bpm_stated, CASE WHEN {half_time} THEN own.bpm * 2 ELSE {stated} END AS bpm,
+            own.duration_ms AS beatport_duration_ms, own.key_id AS beatport_key_id,
+            keys.beatport_key_name, keys.camelot_code, own.label_id AS beatport_label_id,
+            labels.beatport_label_name, own.release_id AS beatport_release_id,
+            is_matched_spot AS is_matched_by_publisher, track_url,
+            {with_rules("own.flags", broken)} AS flags, own.updated_on, _copies, _repeated
+        FROM ({one_per_key("given", columns, ["track_id"])}) own
+        LEFT JOIN genres ON genres.genre_id = own.genre_id
+        LEFT JOIN subgenres
+            ON subgenres.subgenre_id = own.subgenre_id AND subgenres.genre_id = own.genre_id
+        LEFT JOIN keys ON keys.beatport_key_id = own.key_id
+        LEFT JOIN labels ON labels.beatport_label_id = own.label_id
+        LEFT JOIN orphans
+            ON orphans.track_id = own.track_id AND orphans.release_id = own.release_id
+        """,
+        {
+            "given": Dealt(select(inputs[source], *columns), ("track_id",)),
+            "orphans": Dealt(_of_unknown_releases(inputs), ("track_id",)),
+            **{name: Whole(inputs[f"silver.{name}"]) for name in _NAMES},
+        },
+        [
+            kept(table, source),
+            merged(table, source),
+            *flag_counts(table, source, rules, "beatport_track_id::VARCHAR"),
+        ],
     )
-    frame = flagged.frame.select(
-        F.col("track_id").alias("beatport_track_id"),
-        "title",
-        "mix",
-        "is_remixed",
-        "isrc",
-        F.when(~F.array_contains("flags", Rule.IMPOSSIBLE_DATE.value), F.col("release_date")).alias(
-            "beatport_release_date"
-        ),
-        dates.is_new_year(F.col("release_date")).alias("is_placeholder_date"),
-        "genre_id",
-        "genre_name",
-        "subgenre_id",
-        "subgenre_name",
-        stated.alias("bpm_stated"),
-        folded_bpm(stated, F.col("genre_id"), half_time_below).alias("bpm"),
-        F.col("duration_ms").alias("beatport_duration_ms"),
-        F.col("key_id").alias("beatport_key_id"),
-        "beatport_key_name",
-        "camelot_code",
-        F.col("label_id").alias("beatport_label_id"),
-        "beatport_label_name",
-        F.col("release_id").alias("beatport_release_id"),
-        F.col("is_matched_spot").alias("is_matched_by_publisher"),
-        "track_url",
-        "flags",
-        "updated_on",
-    )
-    return Output(frame, [unique, flagged])
 
 
-def _named(tracks: DataFrame, inputs: Inputs) -> DataFrame:
-    """Tracks with the names of genre, subgenre (on subgenre and genre), key and label."""
-    genres = inputs["silver.genres"].select("genre_id", "genre_name")
-    subgenres = inputs["silver.subgenres"].select("subgenre_id", "genre_id", "subgenre_name")
-    keys = inputs["silver.keys"].select(
-        F.col("beatport_key_id").alias("key_id"), "beatport_key_name", "camelot_code"
-    )
-    labels = inputs["silver.labels"].select(
-        F.col("beatport_label_id").alias("label_id"), "beatport_label_name"
-    )
-    releases = known(inputs["silver.beatport_releases"], "beatport_release_id", "release_id")
-    joined = look_up(tracks, F.broadcast(genres), ["genre_id"], "_genre")
-    joined = look_up(joined, F.broadcast(subgenres), ["subgenre_id", "genre_id"], "_subgenre")
-    joined = look_up(joined, F.broadcast(keys), ["key_id"], "_key")
-    joined = look_up(joined, labels, ["label_id"], "_label")
-    return look_up(joined, releases, ["release_id"], "_release")
+#: The tables that names of tracks are looked up in.
+_NAMES = ("genres", "subgenres", "keys", "labels")
 
 
-def _orphan(inputs: Inputs, column: str, found: str, file: str) -> Column:
+def _of_unknown_releases(inputs: Inputs) -> Query:
+    """The tracks of bronze whose release is not in the data, with its id."""
+    known = "beatport_release_id AS release_id"
+    return Query(
+        "SELECT DISTINCT track_id, release_id FROM tracks ANTI JOIN releases USING (release_id)",
+        {
+            "tracks": Dealt(
+                select(
+                    inputs["bronze.bp_track"],
+                    "track_id",
+                    "release_id",
+                    where="release_id IS NOT NULL"
+                    if "bp_release" not in inputs.absent
+                    else "false",
+                ),
+                ("release_id",),
+            ),
+            "releases": Dealt(select(inputs["silver.beatport_releases"], known), ("release_id",)),
+        },
+    )
+
+
+def _orphan(inputs: Inputs, id_: str, found: str, file: str) -> str:
     """Whether a row names something that the file, if it was given at all, does not have."""
-    if file in inputs.absent:
-        return F.lit(False)
-    return F.col(column).isNotNull() & ~F.col(found)
+    return "false" if file in inputs.absent else f"({id_} IS NOT NULL AND {found} IS NULL)"
 
 
-def beatport_track_artists(inputs: Inputs) -> Output:
+def beatport_track_artists(inputs: Inputs) -> Query:
     """Which Beatport artists made or remixed a track; links to unknown ends are set aside."""
     table, source = "silver.beatport_track_artists", "bronze.bp_artist_track"
-    key = ["track_id", "artist_id", "is_remixer"]
-    links = inputs.bronze("bp_artist_track").fillna({"is_remixer": False})
-    unique = one_per_key(links, key, table, source, all_kept=False)
-    ends = {}
-    if "bp_track" not in inputs.absent:
-        ends[Rule.ORPHAN_TRACK] = known(
-            inputs["silver.beatport_tracks"], "beatport_track_id", "track_id"
-        )
-    if "bp_artist" not in inputs.absent:
-        beatport = inputs["silver.artists"].filter(F.col("artist_source") == "beatport")
-        ends[Rule.ORPHAN_ARTIST] = known(beatport, "beatport_artist_id", "artist_id")
-    whole = set_orphans_aside(unique.frame, ends, table, source)
-    frame = whole.frame.select(
-        F.col("track_id").alias("beatport_track_id"),
-        F.col("artist_id").alias("beatport_artist_id"),
-        "is_remixer",
+    columns, key = inputs.columns("bp_artist_track"), ["track_id", "artist_id", "is_remixer"]
+    given = [f"coalesce({c}, false) AS {c}" if c == "is_remixer" else c for c in columns]
+    known = {
+        "track": "false" if "bp_track" not in inputs.absent else "true",
+        "artist": "false" if "bp_artist" not in inputs.absent else "true",
+    }
+    unique = Query(
+        f"""
+        SELECT own.*, tracks.track_id IS NOT NULL OR {known["track"]} AS has_track
+        FROM ({one_per_key("links", columns, key)}) own LEFT JOIN tracks USING (track_id)
+        """,
+        {
+            "links": Dealt(select(inputs[source], *given), ("track_id",)),
+            "tracks": Dealt(
+                select(inputs["silver.beatport_tracks"], "beatport_track_id AS track_id"),
+                ("track_id",),
+            ),
+        },
+        [merged(table, source)],
     )
-    return Output(frame, [unique, whole])
+    return Query(
+        f"""
+        SELECT track_id AS beatport_track_id, links.artist_id AS beatport_artist_id, is_remixer,
+            has_track AS _has_track,
+            artists.artist_id IS NOT NULL OR {known["artist"]} AS _has_artist
+        FROM links LEFT JOIN artists USING (artist_id)
+        """,
+        {
+            "links": Dealt(unique, ("artist_id",)),
+            "artists": Dealt(
+                select(
+                    inputs["silver.artists"],
+                    "beatport_artist_id AS artist_id",
+                    where="artist_source = 'beatport'",
+                ),
+                ("artist_id",),
+            ),
+        },
+        link_counts(
+            table,
+            source,
+            {
+                Rule.ORPHAN_TRACK: ("_has_track", "beatport_track_id"),
+                Rule.ORPHAN_ARTIST: ("_has_artist", "beatport_artist_id"),
+            },
+        ),
+        keep="_has_track AND _has_artist",
+    )

@@ -1,15 +1,12 @@
-"""What the integration of every table shares: one row per key, flags, and looking things up."""
+"""What the integration of every table shares: one row per key, and links whose ends exist."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame, Window
-from pyspark.sql import functions as F
-
-from beatlake.quality.counting import Count, Counted
-from beatlake.quality.flags import merged, named
+from beatlake.exchange import Stored
+from beatlake.quality.counting import Count
 from beatlake.quality.rules import Rule
 
 PROVENANCE = ("source_file", "byte_offset", "byte_length")
@@ -22,98 +19,84 @@ class Inputs:
     A reference to a file that was not given is not an orphan: nothing is known of its target.
     """
 
-    frames: Mapping[str, DataFrame]
+    tables: Mapping[str, Stored]
     absent: frozenset[str] = frozenset()
 
-    def __getitem__(self, table: str) -> DataFrame:
-        """The frame of a table."""
-        return self.frames[table]
+    def __getitem__(self, table: str) -> Stored:
+        """A table."""
+        return self.tables[table]
 
-    def bronze(self, file: str) -> DataFrame:
-        """The bronze rows of a file without their provenance."""
-        return self.frames[f"bronze.{file}"].drop(*PROVENANCE)
-
-
-@dataclass(frozen=True)
-class Output:
-    """The rows of one table, and the counts to read once they are written."""
-
-    frame: DataFrame
-    counted: Sequence[Counted] = field(default=())
+    def columns(self, file: str) -> list[str]:
+        """The columns of a file's bronze table without those of provenance."""
+        return [c for c in self.tables[f"bronze.{file}"].schema.names if c not in PROVENANCE]
 
 
-def one_per_key(
-    frame: DataFrame, key: Sequence[str], table: str, source: str, *, all_kept: bool = True
-) -> Counted:
-    """The row of each key that was written last; of several, the first by content.
+def one_per_key(view: str, columns: Sequence[str], key: Sequence[str]) -> str:
+    """SQL for the row of each key that was written last; of several, the first by content.
 
-    The other rows of the key are counted as merged, and unless a later step counts them, the first
-    ones as kept. The order compares every column except the flags, which follow from them, so it
-    is total up to rows that are equal.
-    """
-    content = [c for c in frame.columns if c not in ("updated_on", "flags", *key)]
-    order = [F.col("updated_on").desc()] if "updated_on" in frame.columns else []
-    order += [F.col(c).asc_nulls_last() for c in content]
-    window = Window.partitionBy(*key).orderBy(*(order or [F.lit(0)]))
-    ranked = frame.withColumn("_rank", F.row_number().over(window))
-    first = F.col("_rank") == 1
-    repeated = F.when(~first, text_of(key))
-    counts = [Count("merged", F.count_if(~first), Rule.DUPLICATE_KEY.value, F.min(repeated))]
-    if all_kept:
-        counts.append(Count("kept", F.count_if(first)))
-    counted = Counted(ranked, table, source, counts)
-    counted.frame = counted.frame.filter(first).drop("_rank")
-    return counted
-
-
-def known(ids: DataFrame, column: str, name: str) -> DataFrame:
-    """The distinct ids of a table whose key is ``column``, under the name that links use."""
-    return ids.select(F.col(column).alias(name))
-
-
-def set_orphans_aside(
-    frame: DataFrame, ends: Mapping[Rule, DataFrame], table: str, source: str
-) -> Counted:
-    """The links of which every end exists; the others are counted by the first end that does not.
+    ``_copies`` says how many rows of the view have the key, and ``_repeated`` is the key as text
+    where they are several. The order compares every column except the flags, which follow from
+    them, so it is total up to rows that are equal.
 
     Args:
-        frame: one row per link.
-        ends: for each end the rule that an unknown one breaks, and its known ids, one row each,
-            under the link's column name.
+        view: the rows, all of a key together.
+        columns: their columns.
+        key: the columns that must become unique; never null.
+    """
+    content = [c for c in columns if c not in ("updated_on", "flags", *key)]
+    order = ["updated_on DESC"] if "updated_on" in columns else []
+    order += [f"{c} ASC NULLS LAST" for c in content]
+    by, shown = ", ".join(key), ", ".join(columns)
+    # Keys hardly ever repeat, and only the rows of those that do are ordered.
+    return f"""
+        WITH repeated AS MATERIALIZED (
+            SELECT {by}, count(*) AS _copies FROM {view} GROUP BY {by} HAVING count(*) > 1
+        )
+        SELECT {shown}, 1::BIGINT AS _copies, NULL::VARCHAR AS _repeated
+        FROM {view} ANTI JOIN repeated USING ({by})
+        UNION ALL
+        SELECT {shown}, _copies, {text_of(key)} AS _repeated
+        FROM {view} JOIN repeated USING ({by})
+        QUALIFY row_number() OVER (PARTITION BY {by} ORDER BY {", ".join(order) or "1"}) = 1"""
+
+
+def merged(table: str, source: str, where: str = "true") -> Count:
+    """The count of rows that `one_per_key` left out."""
+    rows = f"sum(_copies - 1) FILTER (WHERE {where})"
+    example = f"min(_repeated) FILTER (WHERE {where})"
+    return Count(table, source, "merged", rows, Rule.DUPLICATE_KEY.value, example)
+
+
+def kept(table: str, source: str, where: str = "true") -> Count:
+    """The count of rows that go on."""
+    return Count(table, source, "kept", f"count(*) FILTER (WHERE {where})")
+
+
+def set_aside(table: str, source: str, rule: Rule, where: str, example: str) -> Count:
+    """The count of rows that do not go on because they break a rule."""
+    counted = f"FILTER (WHERE {where})"
+    return Count(
+        table, source, "set_aside", f"count(*) {counted}", rule.value, f"min({example}) {counted}"
+    )
+
+
+def text_of(key: Sequence[str]) -> str:
+    """A key as text for people, its parts told apart."""
+    return f"concat_ws(' / ', {', '.join(f'{c}::VARCHAR' for c in key)})"
+
+
+def link_counts(table: str, source: str, ends: Mapping[Rule, tuple[str, str]]) -> list[Count]:
+    """Counts of links: kept where every end exists, else set aside by the first that does not.
+
+    Args:
         table: the table that the links are meant for.
         source: where they come from.
+        ends: for each end the rule that an unknown one breaks, the column that says whether the
+            end is there, and SQL for its id.
     """
-    reason = F.lit(None).cast("string")
-    for rule, ids in ends.items():
-        frame = look_up(frame, ids, ids.columns, f"_{rule.value}")
-        reason = F.coalesce(reason, F.when(~F.col(f"_{rule.value}"), rule.value))
-    columns = [c for c in frame.columns if not c.startswith("_")]
-    judged = frame.select(*columns, reason.alias("_reason"))
-    counts = [Count("kept", F.count_if(F.col("_reason").isNull()))]
-    for rule, ids in ends.items():
-        orphan = F.coalesce(F.col("_reason") == rule.value, F.lit(False))
-        example = F.min(F.when(orphan, text_of(ids.columns)))
-        counts.append(Count("set_aside", F.count_if(orphan), rule.value, example))
-    counted = Counted(judged, table, source, counts)
-    counted.frame = counted.frame.filter(F.col("_reason").isNull()).drop("_reason")
-    return counted
-
-
-def text_of(key: Sequence[str]) -> Column:
-    """A key as text for people, its parts told apart."""
-    return F.concat_ws(" / ", *[F.col(c).cast("string") for c in key])
-
-
-def with_flags(frame: DataFrame, flags: Mapping[Rule, Column]) -> DataFrame:
-    """The frame with rules added to its ``flags`` where their condition holds, sorted by name."""
-    return frame.withColumn("flags", merged("flags", named(flags)))
-
-
-def look_up(frame: DataFrame, other: DataFrame, on: Sequence[str], found: str) -> DataFrame:
-    """A left join on columns of the same names that also says whether there was a match.
-
-    ``other`` must have one row per key, so the grain of ``frame`` stays.
-    """
-    marked = other.withColumn(found, F.lit(True))
-    joined = frame.join(marked, list(on), "left")
-    return joined.withColumn(found, F.coalesce(found, F.lit(False)))
+    counts, sound = [], "true"
+    for rule, (there, id_) in ends.items():
+        lacking = f"{sound} AND NOT {there}"
+        counts.append(set_aside(table, source, rule, lacking, f"{id_}::VARCHAR"))
+        sound += f" AND {there}"
+    return [kept(table, source, sound), *counts]

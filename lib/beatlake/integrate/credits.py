@@ -2,35 +2,64 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame, Window
-from pyspark.sql import functions as F
-
-from beatlake.integrate.common import Inputs, Output
-from beatlake.quality.counting import Count, Counted
+from beatlake.exchange import Dealt, Query, Scanned, select
+from beatlake.integrate.common import Inputs
+from beatlake.quality.counting import Count
 from beatlake.quality.rules import Rule
 
-_LAST_DAY = "9999-12-31"
+#: Beatport's release date such that an unknown one sorts last.
+EARLIEST_FIRST = "coalesce(beatport_release_date, DATE '9999-12-31')"
 
 
-def with_isrc(frame: DataFrame, table: str, source: str) -> Counted:
-    """The rows that belong to a recording; those without an ISRC are counted as set aside."""
-    missing = F.col("isrc").isNull()
-    counted = Counted(
-        frame, table, source, [Count("set_aside", F.count_if(missing), Rule.NO_ISRC.value)]
+def of_recordings(inputs: Inputs, source: str, table: str, *columns: str) -> Query:
+    """Rows that belong to a recording; those without an ISRC are counted as set aside.
+
+    Args:
+        inputs: the tables.
+        source: the table of the rows.
+        table: the table that they are for.
+        columns: the columns, as SQL; ``isrc`` comes with them.
+    """
+    return Query(
+        f"SELECT isrc, {', '.join(columns)} FROM stored",
+        {"stored": Scanned(inputs[source])},
+        [without_isrc(table, source)],
+        keep="isrc IS NOT NULL",
     )
-    counted.frame = counted.frame.filter(~missing)
-    return counted
 
 
-def _grouped(frame: DataFrame, table: str, source: str, rows: Column) -> Counted:
-    """Groups that account for ``rows`` rows: one kept each, the others merged into it."""
-    groups = F.count(F.lit(1))
-    return Counted(
-        frame, table, source, [Count("kept", groups), Count("merged", F.sum(rows) - groups)]
+def without_isrc(table: str, source: str) -> Count:
+    """The count of rows that belong to no recording."""
+    where = "FILTER (WHERE isrc IS NULL)"
+    return Count(table, source, "set_aside", f"count(*) {where}", Rule.NO_ISRC.value)
+
+
+def grouped(table: str, source: str, rows: str, where: str = "true") -> list[Count]:
+    """Counts of groups that stand for ``rows`` rows: one kept each, the others merged into it."""
+    counted = f"FILTER (WHERE {where})"
+    return [
+        Count(table, source, "kept", f"count(*) {counted}"),
+        Count(table, source, "merged", f"sum({rows}) {counted} - count(*) {counted}"),
+    ]
+
+
+def recording_genres(inputs: Inputs) -> Query:
+    """The Beatport genres of each recording, one row per ISRC and genre."""
+    table, source = "silver.recording_genres", "silver.beatport_tracks"
+    columns = ("genre_id", "genre_name", "beatport_track_id", "beatport_release_date")
+    return Query(
+        f"""
+        SELECT isrc, genre_id, max(genre_name) AS genre_name, count(*) AS n_beatport_tracks,
+            min(row({EARLIEST_FIRST}, beatport_track_id)) AS _first,
+            _first = min(_first) OVER (PARTITION BY isrc) AS is_canonical
+        FROM tracks GROUP BY isrc, genre_id
+        """,
+        {"tracks": Dealt(of_recordings(inputs, source, table, *columns), ("isrc",))},
+        grouped(table, source, "n_beatport_tracks"),
     )
 
 
-def recording_artists(inputs: Inputs) -> Output:
+def recording_artists(inputs: Inputs) -> Query:
     """The artists of each recording in order, one row per ISRC and artist.
 
     Spotify's credit counts; Beatport's is used for recordings that Spotify credits to nobody.
@@ -38,123 +67,67 @@ def recording_artists(inputs: Inputs) -> Output:
     others, remixers last, then by name and key: the files give no order of their own.
     """
     table = "silver.recording_artists"
-    spotify_source, beatport_source = (
-        "silver.spotify_track_artists",
-        "silver.beatport_track_artists",
-    )
-    spotify_links = with_isrc(_spotify_links(inputs), table, spotify_source)
-    spotify = _grouped(_spotify_credits(spotify_links.frame), table, spotify_source, F.col("_rows"))
-    beatport_links = with_isrc(_beatport_links(inputs), table, beatport_source)
-    credited = spotify_links.given.filter(F.col("isrc").isNotNull()).select("isrc").distinct()
-    judged = beatport_links.frame.join(
-        credited.withColumn("_credited", F.lit(True)), "isrc", "left"
-    )
-    superseded = F.coalesce("_credited", F.lit(False))
-    needed = Counted(
-        judged,
-        table,
-        beatport_source,
-        [Count("set_aside", F.count_if(superseded), Rule.SPOTIFY_CREDIT_EXISTS.value)],
-    )
-    beatport = _grouped(
-        _beatport_credits(needed.frame.filter(~superseded)),
-        table,
-        beatport_source,
-        F.col("_rows"),
-    )
-    names = inputs["silver.artists"].select("artist_key", "artist_name")
-    both = spotify.frame.unionByName(beatport.frame).join(names, "artist_key", "left")
-    order = Window.partitionBy("isrc").orderBy(
-        F.col("n_tracks").desc(),
-        F.coalesce("is_release_artist", F.lit(False)).desc(),
-        F.coalesce("is_remixer_only", F.lit(False)),
-        F.col("artist_name").asc_nulls_last(),
-        "artist_key",
-    )
-    frame = both.withColumn("position", F.row_number().over(order)).drop("_rows")
-    return Output(frame, [spotify_links, spotify, beatport_links, needed, beatport])
-
-
-def _spotify_links(inputs: Inputs) -> DataFrame:
-    tracks = inputs["silver.spotify_tracks"].select("spotify_track_id", "isrc")
-    return inputs["silver.spotify_track_artists"].join(tracks, "spotify_track_id", "left")
-
-
-def _spotify_credits(links: DataFrame) -> DataFrame:
-    return (
-        links.groupBy("isrc", "spotify_artist_id")
-        .agg(
-            F.count(F.lit(1)).alias("n_tracks"),
-            F.bool_or("is_release_artist").alias("is_release_artist"),
-            F.count(F.lit(1)).alias("_rows"),
+    from_spotify, from_beatport = "silver.spotify_track_artists", "silver.beatport_track_artists"
+    return Query(
+        """
+        WITH credits AS (
+            SELECT isrc, 'spotify:' || artist_id AS artist_key, 'spotify' AS artist_source,
+                artist_id AS spotify_artist_id, NULL::BIGINT AS beatport_artist_id,
+                max(artist_name) AS artist_name, count(*) AS n_tracks,
+                bool_or(is_release_artist) AS is_release_artist, NULL::BOOLEAN AS is_remixer_only,
+                count(*) AS _rows, false AS _superseded
+            FROM spotify GROUP BY isrc, artist_id
+            UNION ALL
+            SELECT isrc, 'beatport:' || artist_id::VARCHAR, 'beatport', NULL, artist_id,
+                max(artist_name), count(DISTINCT track_id), NULL, bool_and(is_remixer),
+                count(*), isrc IN (SELECT isrc FROM spotify)
+            FROM beatport GROUP BY isrc, artist_id
         )
-        .select(
-            "isrc",
-            F.concat(F.lit("spotify:"), "spotify_artist_id").alias("artist_key"),
-            F.lit("spotify").alias("artist_source"),
-            "spotify_artist_id",
-            F.lit(None).cast("bigint").alias("beatport_artist_id"),
-            "n_tracks",
-            "is_release_artist",
-            F.lit(None).cast("boolean").alias("is_remixer_only"),
-            "_rows",
-        )
-    )
-
-
-def _beatport_links(inputs: Inputs) -> DataFrame:
-    tracks = inputs["silver.beatport_tracks"].select("beatport_track_id", "isrc")
-    return inputs["silver.beatport_track_artists"].join(tracks, "beatport_track_id", "left")
-
-
-def _beatport_credits(links: DataFrame) -> DataFrame:
-    return (
-        links.groupBy("isrc", "beatport_artist_id")
-        .agg(
-            F.count_distinct("beatport_track_id").alias("n_tracks"),
-            F.bool_and("is_remixer").alias("is_remixer_only"),
-            F.count(F.lit(1)).alias("_rows"),
-        )
-        .select(
-            "isrc",
-            F.concat(F.lit("beatport:"), F.col("beatport_artist_id").cast("string")).alias(
-                "artist_key"
+        SELECT *, row_number() OVER (
+            PARTITION BY isrc, _superseded
+            ORDER BY n_tracks DESC, coalesce(is_release_artist, false) DESC,
+                coalesce(is_remixer_only, false), artist_name NULLS LAST, artist_key
+        )::INTEGER AS position
+        FROM credits
+        """,
+        {
+            "spotify": Dealt(_credited(inputs, "spotify", "is_release_artist"), ("isrc",)),
+            "beatport": Dealt(_credited(inputs, "beatport", "is_remixer"), ("isrc",)),
+        },
+        [
+            *grouped(table, from_spotify, "_rows", "artist_source = 'spotify'"),
+            *grouped(
+                table, from_beatport, "_rows", "artist_source = 'beatport' AND NOT _superseded"
             ),
-            F.lit("beatport").alias("artist_source"),
-            F.lit(None).cast("string").alias("spotify_artist_id"),
-            "beatport_artist_id",
-            "n_tracks",
-            F.lit(None).cast("boolean").alias("is_release_artist"),
-            "is_remixer_only",
-            "_rows",
-        )
+            Count(
+                table,
+                from_beatport,
+                "set_aside",
+                "sum(_rows) FILTER (WHERE _superseded)",
+                Rule.SPOTIFY_CREDIT_EXISTS.value,
+            ),
+        ],
+        keep="NOT _superseded",
     )
 
 
-def recording_genres(inputs: Inputs) -> Output:
-    """The Beatport genres of each recording, one row per ISRC and genre."""
-    table, source = "silver.recording_genres", "silver.beatport_tracks"
-    tracks = inputs["silver.beatport_tracks"].select(
-        "isrc", "genre_id", "genre_name", "beatport_track_id", "beatport_release_date"
+def _credited(inputs: Inputs, side: str, detail: str) -> Query:
+    """The links of tracks that have an ISRC to artists, with it and with the artist's name."""
+    source = f"silver.{side}_track_artists"
+    track, artist = f"{side}_track_id AS track_id", f"{side}_artist_id AS artist_id"
+    links = Query(
+        "SELECT links.*, isrc FROM links LEFT JOIN tracks USING (track_id)",
+        {
+            "links": Dealt(select(inputs[source], track, artist, detail), ("track_id",)),
+            "tracks": Dealt(select(inputs[f"silver.{side}_tracks"], track, "isrc"), ("track_id",)),
+        },
+        [without_isrc("silver.recording_artists", source)],
+        keep="isrc IS NOT NULL",
     )
-    filed = with_isrc(tracks, table, source)
-    per_genre = _grouped(
-        filed.frame.groupBy("isrc", "genre_id").agg(
-            F.max("genre_name").alias("genre_name"),
-            F.count(F.lit(1)).alias("n_beatport_tracks"),
-            F.min(F.struct(earliest_first(), "beatport_track_id")).alias("_first"),
-        ),
-        table,
-        source,
-        F.col("n_beatport_tracks"),
+    names = select(
+        inputs["silver.artists"], artist, "artist_name", where=f"artist_source = '{side}'"
     )
-    canonical_first = Window.partitionBy("isrc").orderBy("_first")
-    frame = per_genre.frame.withColumn(
-        "is_canonical", F.row_number().over(canonical_first) == 1
-    ).drop("_first")
-    return Output(frame, [filed, per_genre])
-
-
-def earliest_first() -> Column:
-    """Beatport's release date such that an unknown one sorts last."""
-    return F.coalesce("beatport_release_date", F.lit(_LAST_DAY).cast("date"))
+    return Query(
+        "SELECT links.*, artist_name FROM links LEFT JOIN names USING (artist_id)",
+        {"links": Dealt(links, ("artist_id",)), "names": Dealt(names, ("artist_id",))},
+    )

@@ -2,96 +2,103 @@
 
 from __future__ import annotations
 
-from pyspark.sql import functions as F
-
-from beatlake.integrate.common import Inputs, Output, look_up, one_per_key, with_flags
-from beatlake.quality.counting import Counted, flag_counts
+from beatlake.exchange import Dealt, Query, Whole, select
+from beatlake.integrate.common import Inputs, kept, merged, one_per_key
+from beatlake.quality.contract import contracts
+from beatlake.quality.counting import flag_counts
+from beatlake.quality.flags import with_rules
 from beatlake.quality.rules import Rule
 
 
-def genres(inputs: Inputs) -> Output:
+def genres(inputs: Inputs) -> Query:
     """Beatport genres, one row per genre."""
-    unique = one_per_key(
-        inputs.bronze("bp_genre"), ["genre_id"], "silver.genres", "bronze.bp_genre"
-    )
-    return Output(
-        unique.frame.select("genre_id", "genre_name", "song_count", "genre_url"), [unique]
+    return _unique(
+        inputs, "silver.genres", "bp_genre", "genre_id, genre_name, song_count, genre_url"
     )
 
 
-def subgenres(inputs: Inputs) -> Output:
+def subgenres(inputs: Inputs) -> Query:
     """Beatport subgenres, one row per subgenre and genre."""
-    key = ["subgenre_id", "genre_id"]
-    unique = one_per_key(
-        inputs.bronze("bp_subgenre"), key, "silver.subgenres", "bronze.bp_subgenre"
+    table, source, key = "silver.subgenres", "bronze.bp_subgenre", ["subgenre_id", "genre_id"]
+    orphan = "false" if "bp_genre" in inputs.absent else "genres.genre_id IS NULL"
+    flags = with_rules("flags", {Rule.ORPHAN_GENRE: orphan})
+    columns = inputs.columns("bp_subgenre")
+    return Query(
+        f"""
+        SELECT subgenre_id, own.genre_id, subgenre_name, genre_name, own.song_count,
+            {flags} AS flags, _copies, _repeated
+        FROM ({one_per_key("given", columns, key)}) own LEFT JOIN genres USING (genre_id)
+        """,
+        {
+            "given": Dealt(select(inputs[source], *columns), ("genre_id",)),
+            "genres": Whole(inputs["silver.genres"]),
+        },
+        [
+            kept(table, source),
+            merged(table, source),
+            *flag_counts(table, source, [Rule.ORPHAN_GENRE], "subgenre_id::VARCHAR"),
+        ],
     )
-    names = inputs["silver.genres"].select("genre_id", "genre_name")
-    named = look_up(unique.frame, F.broadcast(names), ["genre_id"], "_genre_found")
-    orphan = ~F.col("_genre_found") & F.lit("bp_genre" not in inputs.absent)
-    flagged = Counted(
-        with_flags(named, {Rule.ORPHAN_GENRE: orphan}),
-        "silver.subgenres",
-        "bronze.bp_subgenre",
-        flag_counts([Rule.ORPHAN_GENRE], F.col("subgenre_id").cast("string")),
-    )
-    frame = flagged.frame.select(
-        "subgenre_id", "genre_id", "subgenre_name", "genre_name", "song_count", "flags"
-    )
-    return Output(frame, [unique, flagged])
 
 
-def labels(inputs: Inputs) -> Output:
+def labels(inputs: Inputs) -> Query:
     """Beatport labels, one row per label."""
-    unique = one_per_key(
-        inputs.bronze("bp_label"), ["label_id"], "silver.labels", "bronze.bp_label"
+    return _unique(
+        inputs,
+        "silver.labels",
+        "bp_label",
+        """label_id AS beatport_label_id, label_name AS beatport_label_name, label_url,
+            updated_on""",
     )
-    frame = unique.frame.select(
-        F.col("label_id").alias("beatport_label_id"),
-        F.col("label_name").alias("beatport_label_name"),
-        "label_url",
-        "updated_on",
-    )
-    return Output(frame, [unique])
 
 
-def keys(inputs: Inputs) -> Output:
+def keys(inputs: Inputs) -> Query:
     """Musical keys of Beatport, one row per key."""
-    unique = one_per_key(inputs.bronze("bp_key"), ["key_id"], "silver.keys", "bronze.bp_key")
-    frame = unique.frame.select(
-        F.col("key_id").alias("beatport_key_id"),
-        F.col("key_name").alias("beatport_key_name"),
-        F.concat(F.col("camelot_num").cast("string"), "camelot_letter").alias("camelot_code"),
-        "key_letter",
-        "is_sharp",
-        "is_flat",
-        F.when(F.col("chord_name") == "Major", True)
-        .when(F.col("chord_name") == "Minor", False)
-        .alias("is_major"),
+    return _unique(
+        inputs,
+        "silver.keys",
+        "bp_key",
+        """key_id AS beatport_key_id, key_name AS beatport_key_name,
+            camelot_num::VARCHAR || camelot_letter AS camelot_code, key_letter, is_sharp, is_flat,
+            CASE chord_name WHEN 'Major' THEN true WHEN 'Minor' THEN false END AS is_major""",
     )
-    return Output(frame, [unique])
 
 
-def artists(inputs: Inputs) -> Output:
+def artists(inputs: Inputs) -> Query:
     """Artists of both sides, one row per side and id."""
     table = "silver.artists"
-    key = ["artist_id"]
-    spotify = one_per_key(inputs.bronze("sp_artist"), key, table, "bronze.sp_artist")
-    beatport = one_per_key(inputs.bronze("bp_artist"), key, table, "bronze.bp_artist")
-    sides = []
-    for side, unique in (("spotify", spotify), ("beatport", beatport)):
-        own = F.col("artist_id")
-        sides.append(
-            unique.frame.select(
-                F.concat(F.lit(f"{side}:"), own.cast("string")).alias("artist_key"),
-                F.lit(side).alias("artist_source"),
-                (own if side == "spotify" else F.lit(None).cast("string")).alias(
-                    "spotify_artist_id"
-                ),
-                (own if side == "beatport" else F.lit(None).cast("bigint")).alias(
-                    "beatport_artist_id"
-                ),
-                "artist_name",
-                "updated_on",
-            )
-        )
-    return Output(sides[0].unionByName(sides[1]), [spotify, beatport])
+    files = {"spotify": "sp_artist", "beatport": "bp_artist"}
+    ids = {
+        "spotify": "artist_id AS spotify_artist_id, NULL::BIGINT AS beatport_artist_id",
+        "beatport": "NULL::VARCHAR AS spotify_artist_id, artist_id AS beatport_artist_id",
+    }
+    rows = [
+        f"""
+        SELECT '{side}:' || artist_id::VARCHAR AS artist_key, '{side}' AS artist_source,
+            {ids[side]}, artist_name, updated_on, _copies, _repeated
+        FROM ({one_per_key(side, inputs.columns(file), ["artist_id"])})"""
+        for side, file in files.items()
+    ]
+    counts = []
+    for side, file in files.items():
+        of_side = f"artist_source = '{side}'"
+        counts.append(kept(table, f"bronze.{file}", of_side))
+        counts.append(merged(table, f"bronze.{file}", of_side))
+    return Query(
+        " UNION ALL ".join(rows),
+        {
+            side: Dealt(select(inputs[f"bronze.{file}"], *inputs.columns(file)), ("artist_id",))
+            for side, file in files.items()
+        },
+        counts,
+    )
+
+
+def _unique(inputs: Inputs, table: str, file: str, shown: str) -> Query:
+    """A file's rows, one per key, under the names of a table."""
+    source, columns, key = f"bronze.{file}", inputs.columns(file), contracts()[file].key
+    return Query(
+        f"SELECT {shown}, _copies, _repeated FROM ({one_per_key('given', columns, key)})",
+        {"given": Dealt(select(inputs[source], *columns), tuple(key))},
+        [kept(table, source), merged(table, source)],
+    )

@@ -2,21 +2,51 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame, Window
-from pyspark.sql import functions as F
-
 from beatlake import dates
-from beatlake.integrate.common import Inputs, Output, one_per_key
-from beatlake.integrate.credits import earliest_first, with_isrc
-from beatlake.quality.counting import Count, Counted, flag_counts
-from beatlake.quality.flags import merged, named, no_names
+from beatlake.exchange import Dealt, Query, select
+from beatlake.integrate.common import Inputs, merged, one_per_key
+from beatlake.integrate.credits import EARLIEST_FIRST, grouped, of_recordings
+from beatlake.quality.counting import Count, flag_counts
+from beatlake.quality.flags import NO_NAMES, has, with_rules
 from beatlake.quality.rules import Rule
 from beatlake.tables.vocabulary import AUDIO
 
 _TABLE = "silver.recordings"
 #: Beyond this the lengths of analysis and track are not two measurements of one recording.
 _SAME_LENGTH_MS = 1000
-_DATE_COLUMNS = (
+_DATE_RULES = (
+    Rule.YEAR_ONLY_DATE,
+    Rule.YEAR_MONTH_DATE,
+    Rule.IMPOSSIBLE_DATE,
+    Rule.PLACEHOLDER_DATE,
+)
+_TEMPO_RULES = (Rule.HALF_TIME_BPM, Rule.BPM_MISSING)
+#: What a recording takes from its canonical tracks, and from the release of Spotify's.
+_OF_SPOTIFY = (
+    "spotify_track_id",
+    "spotify_release_id",
+    "is_explicit",
+    "preview_url",
+    "track_popularity",
+)
+_OF_RELEASE = ("release_title", "album_type", "spotify_label_name", "release_popularity")
+_OF_BEATPORT = (
+    "beatport_track_id",
+    "mix",
+    "is_remixed",
+    "genre_id",
+    "genre_name",
+    "subgenre_id",
+    "subgenre_name",
+    "bpm_stated",
+    "bpm",
+    "beatport_key_id",
+    "beatport_key_name",
+    "camelot_code",
+    "beatport_label_id",
+    "beatport_label_name",
+)
+_DATE_PARTS = (
     "release_date_text",
     "release_date",
     "release_year",
@@ -25,44 +55,83 @@ _DATE_COLUMNS = (
     "release_date_precision",
     "is_placeholder_date",
 )
-_DATE_RULES = (
-    Rule.YEAR_ONLY_DATE,
-    Rule.YEAR_MONTH_DATE,
-    Rule.IMPOSSIBLE_DATE,
-    Rule.PLACEHOLDER_DATE,
-)
-_TEMPO_RULES = (Rule.HALF_TIME_BPM, Rule.BPM_MISSING)
 
 
-def camelot_code(pitch_class: Column, mode: Column) -> Column:
+def camelot_code(pitch_class: str, mode: str) -> str:
     """Key and mode on the Camelot wheel: C major is 8B, its relative A minor 8A.
 
     A fifth up (7 semitones) is one step on; a minor key shares the number of the major key three
     semitones above it. Null when no key was found (-1).
     """
-    relative_major = pitch_class + F.when(mode == 0, 3).otherwise(0)
-    number = (relative_major * 7 + 7) % 12 + 1
-    letter = F.when(mode == 0, "A").otherwise("B")
-    return F.when((pitch_class >= 0) & mode.isNotNull(), F.concat(number.cast("string"), letter))
+    relative_major = f"({pitch_class} + CASE {mode} WHEN 0 THEN 3 ELSE 0 END)"
+    number = f"(({relative_major} * 7 + 7) % 12 + 1)::VARCHAR"
+    letter = f"CASE {mode} WHEN 0 THEN 'A' ELSE 'B' END"
+    return f"CASE WHEN {pitch_class} >= 0 AND {mode} IS NOT NULL THEN {number} || {letter} END"
 
 
-def recordings(inputs: Inputs, hemisphere: str) -> Output:
+def recordings(inputs: Inputs, hemisphere: str) -> Query:
     """One row per ISRC of any side, with the canonical track of each side.
 
     The canonical Spotify track is that of the earliest release date (a partial date standing for
     its last possible day), then of the smallest track id; the canonical Beatport track likewise.
     The release date is Spotify's where it is possible, else Beatport's.
     """
-    unique = one_per_key(inputs.bronze("audio_features"), ["isrc"], _TABLE, "bronze.audio_features")
-    spotify_rows = with_isrc(inputs["silver.spotify_tracks"], _TABLE, "silver.spotify_tracks")
-    beatport_rows = with_isrc(inputs["silver.beatport_tracks"], _TABLE, "silver.beatport_tracks")
-    joined = (
-        _audio(unique.frame)
-        .join(_canonical_spotify(spotify_rows.frame, inputs["silver.releases"]), "isrc", "full")
-        .join(_canonical_beatport(beatport_rows.frame), "isrc", "full")
-        .join(_artists_in_order(inputs["silver.recording_artists"]), "isrc", "left")
+    audio_columns = inputs.columns("audio_features")
+    audio = select(inputs["bronze.audio_features"], *audio_columns)
+    spotify = of_recordings(
+        inputs,
+        "silver.spotify_tracks",
+        _TABLE,
+        *_OF_SPOTIFY,
+        "title AS spotify_title",
+        "spotify_duration_ms",
     )
-    flags = (
+    beatport = of_recordings(
+        inputs,
+        "silver.beatport_tracks",
+        _TABLE,
+        *_OF_BEATPORT,
+        "title AS beatport_title",
+        "beatport_release_date",
+        "is_placeholder_date AS beatport_placeholder",
+        "flags AS beatport_flags",
+    )
+    artists = select(
+        inputs["silver.recording_artists"], "isrc", "position", "artist_name", "artist_key"
+    )
+    return Query(
+        f"""
+        WITH audio AS ({_audio(one_per_key("given_audio", audio_columns, ["isrc"]))}),
+        spotify AS ({_CANONICAL_SPOTIFY}),
+        beatport AS ({_CANONICAL_BEATPORT}),
+        artists AS ({_ARTISTS_IN_ORDER}),
+        isrcs AS (
+            SELECT isrc FROM audio UNION SELECT isrc FROM spotify UNION SELECT isrc FROM beatport
+        ),
+        joined AS (
+            SELECT isrcs.isrc, COLUMNS(audio.* EXCLUDE (isrc)), COLUMNS(spotify.* EXCLUDE (isrc)),
+                COLUMNS(beatport.* EXCLUDE (isrc)), artist_names, artist_keys
+            FROM isrcs
+            LEFT JOIN audio ON audio.isrc = isrcs.isrc
+            LEFT JOIN spotify ON spotify.isrc = isrcs.isrc
+            LEFT JOIN beatport ON beatport.isrc = isrcs.isrc
+            LEFT JOIN artists ON artists.isrc = isrcs.isrc
+        )
+        {_whole(hemisphere)}
+        """,
+        {
+            "given_audio": Dealt(audio, ("isrc",)),
+            "given_spotify": Dealt(spotify, ("isrc",)),
+            "given_releases": Dealt(_releases_of_tracks(inputs), ("isrc",)),
+            "given_beatport": Dealt(beatport, ("isrc",)),
+            "given_artists": Dealt(artists, ("isrc",)),
+        },
+        _counts(),
+    )
+
+
+def _counts() -> list[Count]:
+    rules = (
         Rule.NO_AUDIO_FEATURES,
         Rule.NO_SPOTIFY_TRACK,
         Rule.NO_BEATPORT_TRACK,
@@ -72,171 +141,158 @@ def recordings(inputs: Inputs, hemisphere: str) -> Output:
         *_DATE_RULES,
         *_TEMPO_RULES,
     )
-    whole = _whole(joined, hemisphere)
-    flagged = Counted(whole, _TABLE, _TABLE, flag_counts(flags, F.col("isrc")))
-    sides = [
-        _side_counted(flagged.frame, "spotify"),
+    source = "bronze.audio_features"
+    counts = [
+        Count(_TABLE, source, "kept", "count(*) FILTER (WHERE has_audio)"),
+        merged(_TABLE, source),
+        *flag_counts(_TABLE, _TABLE, rules, "isrc"),
     ]
-    sides.append(_side_counted(sides[-1].frame, "beatport"))
-    return Output(sides[-1].frame, [unique, spotify_rows, beatport_rows, flagged, *sides])
+    for side in ("spotify", "beatport"):
+        counts += grouped(_TABLE, f"silver.{side}_tracks", f"n_{side}_tracks", f"has_{side}")
+    return counts
 
 
-def _side_counted(frame: DataFrame, side: str) -> Counted:
-    kept = F.count_if(F.col(f"has_{side}"))
-    merged = F.sum(f"n_{side}_tracks") - kept
-    return Counted(
-        frame, _TABLE, f"silver.{side}_tracks", [Count("kept", kept), Count("merged", merged)]
-    )
-
-
-def _audio(audio: DataFrame) -> DataFrame:
+def _audio(unique: str) -> str:
     """Audio features under silver's names; values that stand for a failed analysis are null."""
-    failed = F.array_contains("flags", Rule.ALL_ZERO_FEATURES.value)
-    nothing = {"tempo": F.col("tempo") == 0, "time_signature": F.col("time_signature") == 0}
-    nothing |= dict.fromkeys(("danceability", "energy", "valence"), failed)
+    failed = has("flags", Rule.ALL_ZERO_FEATURES)
+    values = dict.fromkeys(
+        ("danceability", "energy", "valence"), "CASE WHEN NOT {failed} THEN {name} END"
+    )
+    values |= dict.fromkeys(("tempo", "time_signature"), "nullif({name}, 0)")
     columns = [
-        F.when(~nothing[name], F.col(name)).alias(column.name)
-        if name in nothing
-        else F.col(name).alias(column.name)
+        f"{values.get(name, '{name}').format(failed=failed, name=name)} AS {column.name}"
         for name, column in AUDIO.items()
     ]
-    return audio.select("isrc", *columns, F.col("flags").alias("_audio_flags"))
-
-
-def _canonical_spotify(tracks: DataFrame, releases: DataFrame) -> DataFrame:
-    dated = releases.select(
-        "spotify_release_id",
-        "release_title",
-        "album_type",
-        "spotify_label_name",
-        "release_popularity",
-        *[F.col(c).alias(f"_spotify_{c}") for c in _DATE_COLUMNS],
-        F.col("flags").alias("_release_flags"),
-        F.when(
-            F.col("release_date_precision").isNotNull(),
-            dates.latest_day(F.col("release_date_text")),
-        ).alias("_latest_day"),
-    )
-    rows = tracks.join(dated, "spotify_release_id", "left")
-    same = Window.partitionBy("isrc")
-    order = same.orderBy(F.col("_latest_day").asc_nulls_last(), "spotify_track_id")
     return (
-        rows.withColumn("_rank", F.row_number().over(order))
-        .withColumn("n_spotify_tracks", F.count(F.lit(1)).over(same))
-        .filter(F.col("_rank") == 1)
-        .select(
-            "isrc",
-            "n_spotify_tracks",
-            "spotify_track_id",
-            F.col("title").alias("_spotify_title"),
-            "spotify_release_id",
-            "release_title",
-            "album_type",
-            "spotify_label_name",
-            "is_explicit",
-            "preview_url",
-            "release_popularity",
-            "track_popularity",
-            F.col("spotify_duration_ms").alias("_spotify_duration_ms"),
-            *[f"_spotify_{c}" for c in _DATE_COLUMNS],
-            "_release_flags",
-        )
+        f"SELECT isrc, {', '.join(columns)}, flags AS audio_flags, _copies, _repeated"
+        f" FROM ({unique})"
     )
 
 
-def _canonical_beatport(tracks: DataFrame) -> DataFrame:
-    same = Window.partitionBy("isrc")
-    order = same.orderBy(earliest_first(), "beatport_track_id")
-    return (
-        tracks.withColumn("_rank", F.row_number().over(order))
-        .withColumn("n_beatport_tracks", F.count(F.lit(1)).over(same))
-        .filter(F.col("_rank") == 1)
-        .select(
-            "isrc",
-            "n_beatport_tracks",
-            "beatport_track_id",
-            F.col("title").alias("_beatport_title"),
-            "mix",
-            "is_remixed",
-            "genre_id",
-            "genre_name",
-            "subgenre_id",
-            "subgenre_name",
-            "bpm_stated",
-            "bpm",
-            "beatport_key_id",
-            "beatport_key_name",
-            "camelot_code",
-            "beatport_label_id",
-            "beatport_label_name",
-            F.col("beatport_release_date").alias("_beatport_date"),
-            F.col("is_placeholder_date").alias("_beatport_placeholder"),
-            F.col("flags").alias("_beatport_flags"),
-        )
+def _releases_of_tracks(inputs: Inputs) -> Query:
+    """The release of each Spotify track that has an ISRC, by both."""
+    dates_ = ", ".join(f"{part} AS spotify_{part}" for part in _DATE_PARTS)
+    first_day = dates.first_day("release_date_text")
+    return Query(
+        f"""
+        SELECT isrc, spotify_track_id, {", ".join(_OF_RELEASE)}, {dates_}, flags AS release_flags,
+            {dates.latest_day(first_day, "release_date_precision")} AS latest_day
+        FROM tracks JOIN releases USING (spotify_release_id)
+        """,
+        {
+            "tracks": Dealt(
+                select(
+                    inputs["silver.spotify_tracks"],
+                    "isrc",
+                    "spotify_track_id",
+                    "spotify_release_id",
+                    where="isrc IS NOT NULL",
+                ),
+                ("spotify_release_id",),
+            ),
+            "releases": Dealt(
+                select(
+                    inputs["silver.releases"],
+                    "spotify_release_id",
+                    *_OF_RELEASE,
+                    *_DATE_PARTS,
+                    "flags",
+                ),
+                ("spotify_release_id",),
+            ),
+        },
     )
 
 
-def _artists_in_order(artists: DataFrame) -> DataFrame:
-    entries = F.sort_array(F.collect_list(F.struct("position", "artist_name", "artist_key")))
-    grouped = artists.groupBy("isrc").agg(entries.alias("_artists"))
-    return grouped.select(
-        "isrc",
-        F.col("_artists.artist_name").alias("artist_names"),
-        F.col("_artists.artist_key").alias("artist_keys"),
+_CANONICAL_SPOTIFY = """
+    WITH picks AS (
+        SELECT isrc, count(*) AS n_spotify_tracks, min(struct_pack(
+            day := coalesce(latest_day, DATE '9999-12-31'), id := spotify_track_id
+        )).id AS spotify_track_id
+        FROM (
+            SELECT given_spotify.isrc, spotify_track_id, latest_day
+            FROM given_spotify LEFT JOIN given_releases USING (spotify_track_id)
+        ) GROUP BY isrc
     )
+    SELECT n_spotify_tracks, given_spotify.*, given_releases.* EXCLUDE (isrc, spotify_track_id)
+    FROM picks
+    JOIN given_spotify USING (spotify_track_id)
+    LEFT JOIN given_releases USING (spotify_track_id)"""
+
+_CANONICAL_BEATPORT = f"""
+    WITH picks AS (
+        SELECT count(*) AS n_beatport_tracks, min(struct_pack(
+            day := {EARLIEST_FIRST}, id := beatport_track_id
+        )).id AS beatport_track_id
+        FROM given_beatport GROUP BY isrc
+    )
+    SELECT n_beatport_tracks, given_beatport.*
+    FROM picks JOIN given_beatport USING (beatport_track_id)"""
 
 
-def _whole(joined: DataFrame, hemisphere: str) -> DataFrame:
-    from_spotify = F.col("_spotify_release_date_precision").isNotNull()
-    from_beatport = ~from_spotify & F.col("_beatport_date").isNotNull()
-    beatport_text = F.col("_beatport_date").cast("string")
+# Most recordings have one artist; ordering a list for each costs more than all joins.
+_ARTISTS_IN_ORDER = """
+    WITH several AS MATERIALIZED (SELECT DISTINCT isrc FROM given_artists WHERE position > 1)
+    SELECT isrc, [artist_name] AS artist_names, [artist_key] AS artist_keys
+    FROM given_artists ANTI JOIN several USING (isrc)
+    UNION ALL
+    SELECT isrc, list(artist_name ORDER BY position), list(artist_key ORDER BY position)
+    FROM given_artists SEMI JOIN several USING (isrc) GROUP BY isrc"""
+
+
+def _whole(hemisphere: str) -> str:
+    from_spotify = "spotify_release_date_precision IS NOT NULL"
+    from_beatport = f"({from_spotify}) IS FALSE AND beatport_release_date IS NOT NULL"
     beatport_parts = {
-        "release_date_text": beatport_text,
-        "release_date": F.col("_beatport_date"),
-        "release_year": F.year("_beatport_date"),
-        "release_month": F.month("_beatport_date"),
-        "release_day": F.dayofmonth("_beatport_date"),
-        "release_date_precision": F.lit("day"),
-        "is_placeholder_date": F.col("_beatport_placeholder"),
+        "release_date_text": "beatport_release_date::VARCHAR",
+        "release_date": "beatport_release_date",
+        "release_year": "year(beatport_release_date)::INTEGER",
+        "release_month": "month(beatport_release_date)::INTEGER",
+        "release_day": "day(beatport_release_date)::INTEGER",
+        "release_date_precision": "'day'",
+        "is_placeholder_date": "beatport_placeholder",
     }
-    dated = joined.withColumns(
-        {
-            name: F.when(from_beatport, beatport_parts[name]).otherwise(F.col(f"_spotify_{name}"))
-            for name in _DATE_COLUMNS
-        }
+    dated = ", ".join(
+        f"CASE WHEN from_beatport THEN {of_beatport} ELSE spotify_{part} END AS {part}"
+        for part, of_beatport in beatport_parts.items()
     )
-    whole = dated.withColumns(
-        {
-            "has_audio": F.col("_audio_flags").isNotNull(),
-            "has_spotify": F.col("spotify_track_id").isNotNull(),
-            "has_beatport": F.col("beatport_track_id").isNotNull(),
-            "n_spotify_tracks": F.coalesce("n_spotify_tracks", F.lit(0)).cast("bigint"),
-            "n_beatport_tracks": F.coalesce("n_beatport_tracks", F.lit(0)).cast("bigint"),
-            "title": F.coalesce("_spotify_title", "_beatport_title"),
-            "artist_names": F.coalesce("artist_names", no_names()),
-            "artist_keys": F.coalesce("artist_keys", no_names()),
-            "is_placeholder_date": F.coalesce("is_placeholder_date", F.lit(False)),
-            "release_date_source": F.when(from_spotify, "spotify").when(from_beatport, "beatport"),
-            "release_season": dates.season(F.col("release_month"), hemisphere),
-            "release_season_year": dates.season_year(F.col("release_year"), F.col("release_month")),
-            "audio_camelot_code": camelot_code(F.col("pitch_class"), F.col("mode")),
-        }
-    )
-    return whole.withColumn("flags", _flags(from_beatport)).drop(
-        *[c for c in whole.columns if c.startswith("_")]
-    )
+    return f"""
+        , sourced AS (
+            SELECT *, {from_spotify} AS from_spotify, {from_beatport} AS from_beatport,
+                CASE WHEN from_beatport THEN beatport_flags ELSE release_flags END AS date_flags
+            FROM joined
+        ),
+        dated AS (SELECT *, {dated} FROM sourced)
+        SELECT isrc, audio_flags IS NOT NULL AS has_audio,
+            spotify_track_id IS NOT NULL AS has_spotify,
+            beatport_track_id IS NOT NULL AS has_beatport,
+            coalesce(n_spotify_tracks, 0) AS n_spotify_tracks,
+            coalesce(n_beatport_tracks, 0) AS n_beatport_tracks,
+            coalesce(spotify_title, beatport_title) AS title,
+            coalesce(artist_names, {NO_NAMES}) AS artist_names,
+            coalesce(artist_keys, {NO_NAMES}) AS artist_keys,
+            {", ".join(part for part in _DATE_PARTS if part != "is_placeholder_date")},
+            coalesce(is_placeholder_date, false) AS is_placeholder_date,
+            CASE WHEN from_spotify THEN 'spotify' WHEN from_beatport THEN 'beatport' END
+                AS release_date_source,
+            {dates.season("release_month", hemisphere)} AS release_season,
+            {dates.season_year("release_year", "release_month")} AS release_season_year,
+            {", ".join(column.name for column in AUDIO.values())},
+            {camelot_code("pitch_class", "mode")} AS audio_camelot_code,
+            {", ".join((*_OF_SPOTIFY, *_OF_RELEASE, *_OF_BEATPORT))},
+            {_flags()} AS flags, _copies, _repeated
+        FROM dated"""
 
 
-def _flags(from_beatport: Column) -> Column:
+def _flags() -> str:
     """Flags of the row's own, of its audio features, of the date used and of Beatport's tempo."""
-    dates_of = F.when(from_beatport, F.col("_beatport_flags")).otherwise(F.col("_release_flags"))
-    lengths = F.abs(F.col("duration_ms") - F.col("_spotify_duration_ms"))
-    conditions = {
-        Rule.NO_AUDIO_FEATURES: F.col("_audio_flags").isNull(),
-        Rule.NO_SPOTIFY_TRACK: F.col("spotify_track_id").isNull(),
-        Rule.NO_BEATPORT_TRACK: F.col("beatport_track_id").isNull(),
-        Rule.DURATION_MISMATCH: lengths > _SAME_LENGTH_MS,
-        **{rule: F.array_contains(dates_of, rule.value) for rule in _DATE_RULES},
-        **{rule: F.array_contains("_beatport_flags", rule.value) for rule in _TEMPO_RULES},
+    lengths = "abs(duration_ms - spotify_duration_ms)"
+    broken = {
+        Rule.NO_AUDIO_FEATURES: "audio_flags IS NULL",
+        Rule.NO_SPOTIFY_TRACK: "spotify_track_id IS NULL",
+        Rule.NO_BEATPORT_TRACK: "beatport_track_id IS NULL",
+        Rule.DURATION_MISMATCH: f"{lengths} > {_SAME_LENGTH_MS}",
+        **{rule: has("date_flags", rule) for rule in _DATE_RULES},
+        **{rule: has("beatport_flags", rule) for rule in _TEMPO_RULES},
     }
-    return merged(F.coalesce("_audio_flags", no_names()), named(conditions))
+    return with_rules(f"coalesce(audio_flags, {NO_NAMES})", broken)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-
 from beatlake import dates
+from beatlake.exchange import Dealt, Query, select
 from beatlake.integrate.common import (
     Inputs,
-    Output,
-    known,
-    look_up,
+    kept,
+    link_counts,
+    merged,
     one_per_key,
-    set_orphans_aside,
-    with_flags,
+    set_aside,
 )
-from beatlake.quality.counting import Counted, flag_counts
+from beatlake.quality.counting import Count, flag_counts
+from beatlake.quality.flags import has, with_rules
 from beatlake.quality.rules import Rule
 
 _DATE_RULES = (
@@ -27,122 +25,199 @@ _DATE_RULES = (
 _DURATION_RULES = (Rule.VERY_SHORT_DURATION, Rule.VERY_LONG_DURATION)
 
 
-def releases(inputs: Inputs) -> Output:
+def releases(inputs: Inputs) -> Query:
     """Spotify releases, one row per release, dates with their parts and precision."""
-    unique = one_per_key(
-        inputs.bronze("sp_release"), ["release_id"], "silver.releases", "bronze.sp_release"
+    table, source, columns = "silver.releases", "bronze.sp_release", inputs.columns("sp_release")
+    return Query(
+        f"""
+        SELECT release_id AS spotify_release_id, release_title, album_type,
+            {dates.parts("release_date", has("flags", Rule.IMPOSSIBLE_DATE))},
+            upc, popularity AS release_popularity, total_tracks, label_name AS spotify_label_name,
+            release_img AS release_image_url, flags, updated_on, _copies, _repeated
+        FROM ({one_per_key("given", columns, ["release_id"])})
+        """,
+        {"given": Dealt(select(inputs[source], *columns), ("release_id",))},
+        [
+            kept(table, source),
+            merged(table, source),
+            *flag_counts(table, source, _DATE_RULES, "spotify_release_id"),
+        ],
     )
-    text = F.col("release_date")
-    flagged = Counted(
-        unique.frame,
-        "silver.releases",
-        "bronze.sp_release",
-        flag_counts(_DATE_RULES, F.col("release_id")),
-    )
-    frame = flagged.frame.select(
-        F.col("release_id").alias("spotify_release_id"),
-        "release_title",
-        "album_type",
-        *dates.parts(text, F.array_contains("flags", Rule.IMPOSSIBLE_DATE.value)),
-        "upc",
-        F.col("popularity").alias("release_popularity"),
-        "total_tracks",
-        F.col("label_name").alias("spotify_label_name"),
-        F.col("release_img").alias("release_image_url"),
-        "flags",
-        "updated_on",
-    )
-    return Output(frame, [unique, flagged])
 
 
-def spotify_tracks(inputs: Inputs) -> Output:
+def spotify_tracks(inputs: Inputs) -> Query:
     """Spotify tracks, one row per track, with the popularity that was fetched for them."""
-    table = "silver.spotify_tracks"
-    unique = one_per_key(inputs.bronze("sp_track"), ["track_id"], table, "bronze.sp_track")
-    fetched, counted = _popularity(inputs, table)
-    releases_known = known(inputs["silver.releases"], "spotify_release_id", "release_id")
-    joined = look_up(unique.frame, releases_known, ["release_id"], "_release_found")
-    joined = joined.join(fetched, "track_id", "left")
-    rules = (Rule.NO_ISRC, Rule.ORPHAN_RELEASE, *_DURATION_RULES)
-    flagged = Counted(
-        with_flags(joined, {Rule.ORPHAN_RELEASE: ~F.col("_release_found")}),
-        table,
+    table, source, fetched_from = (
+        "silver.spotify_tracks",
         "bronze.sp_track",
-        flag_counts(rules, F.col("track_id")),
+        "bronze.sp_track_popularity",
     )
-    frame = flagged.frame.select(
-        F.col("track_id").alias("spotify_track_id"),
-        F.col("track_title").alias("title"),
-        "isrc",
-        F.col("release_id").alias("spotify_release_id"),
-        F.col("duration_ms").alias("spotify_duration_ms"),
-        "disc_number",
-        "track_number",
-        F.col("explicit").alias("is_explicit"),
-        "preview_url",
-        "track_popularity",
-        "flags",
-        "updated_on",
+    columns = inputs.columns("sp_track")
+    fetched = ["track_id", "popularity", "updated_on"]
+    # Tracks and what was fetched for them, of which either may lack the other.
+    both = f"""
+        SELECT coalesce(own.track_id, fetched.track_id) AS track_id, own.* EXCLUDE (track_id),
+            own.track_id IS NOT NULL AS _is_track, fetched.popularity AS track_popularity,
+            fetched._copies AS _fetched_copies, fetched._repeated AS _fetched_repeated
+        FROM ({one_per_key("given", columns, ["track_id"])}) own
+        FULL JOIN ({one_per_key("popularity", fetched, ["track_id"])}) fetched
+            ON own.track_id = fetched.track_id"""
+    flags = with_rules("flags", {Rule.ORPHAN_RELEASE: "orphans.track_id IS NOT NULL"})
+    rules = (Rule.NO_ISRC, Rule.ORPHAN_RELEASE, *_DURATION_RULES)
+    return Query(
+        f"""
+        SELECT track_id AS spotify_track_id, track_title AS title, isrc,
+            release_id AS spotify_release_id, duration_ms AS spotify_duration_ms, disc_number,
+            track_number, explicit AS is_explicit, preview_url, track_popularity, {flags} AS flags,
+            updated_on, _copies, _repeated, _is_track, _fetched_copies, _fetched_repeated
+        FROM ({both}) both_sides LEFT JOIN orphans USING (track_id, release_id)
+        """,
+        {
+            "given": Dealt(select(inputs[source], *columns), ("track_id",)),
+            "popularity": Dealt(
+                select(inputs[fetched_from], "track_id", "popularity", "fetched_at AS updated_on"),
+                ("track_id",),
+            ),
+            "orphans": Dealt(_of_unknown_releases(inputs), ("track_id",)),
+        },
+        [
+            kept(table, source, "_is_track"),
+            merged(table, source, "_is_track"),
+            *flag_counts(table, source, rules, "spotify_track_id"),
+            kept(table, fetched_from, "_is_track AND _fetched_copies IS NOT NULL"),
+            Count(
+                table,
+                fetched_from,
+                "merged",
+                "sum(_fetched_copies - 1)",
+                Rule.DUPLICATE_KEY.value,
+                "min(_fetched_repeated)",
+            ),
+            set_aside(table, fetched_from, Rule.ORPHAN_TRACK, "NOT _is_track", "spotify_track_id"),
+        ],
+        keep="_is_track",
     )
-    return Output(frame, [unique, *counted, flagged])
 
 
-def _popularity(inputs: Inputs, table: str) -> tuple[DataFrame, list[Counted]]:
-    source = "bronze.sp_track_popularity"
-    given = inputs.bronze("sp_track_popularity").withColumnRenamed("fetched_at", "updated_on")
-    unique = one_per_key(given, ["track_id"], table, source, all_kept=False)
-    tracks = inputs["bronze.sp_track"].select("track_id").distinct()
-    matched = set_orphans_aside(unique.frame, {Rule.ORPHAN_TRACK: tracks}, table, source)
-    popularity = F.col("popularity").alias("track_popularity")
-    return matched.frame.select("track_id", popularity), [unique, matched]
+def _of_unknown_releases(inputs: Inputs) -> Query:
+    """The tracks of bronze whose release is not in the data, with its id."""
+    return Query(
+        "SELECT DISTINCT track_id, release_id FROM tracks ANTI JOIN releases USING (release_id)",
+        {
+            "tracks": Dealt(
+                select(inputs["bronze.sp_track"], "track_id", "release_id"), ("release_id",)
+            ),
+            "releases": Dealt(
+                select(inputs["silver.releases"], "spotify_release_id AS release_id"),
+                ("release_id",),
+            ),
+        },
+    )
 
 
-def release_artists(inputs: Inputs) -> Output:
+def release_artists(inputs: Inputs) -> Query:
     """Which Spotify artists a release is credited to; links to unknown ends are set aside."""
     table, source = "silver.release_artists", "bronze.sp_artist_release"
     key = ["release_id", "artist_id"]
-    links = inputs.bronze("sp_artist_release")
-    unique = one_per_key(links, key, table, source, all_kept=False)
-    ends = {
-        Rule.ORPHAN_RELEASE: known(inputs["silver.releases"], "spotify_release_id", "release_id"),
-        Rule.ORPHAN_ARTIST: _artist_ids(inputs),
-    }
-    whole = set_orphans_aside(unique.frame, ends, table, source)
-    frame = whole.frame.select(
-        F.col("release_id").alias("spotify_release_id"),
-        F.col("artist_id").alias("spotify_artist_id"),
+    unique = Query(
+        f"""
+        SELECT own.*, releases.release_id IS NOT NULL AS has_release
+        FROM ({one_per_key("links", inputs.columns("sp_artist_release"), key)}) own
+        LEFT JOIN releases USING (release_id)
+        """,
+        {
+            "links": Dealt(
+                select(inputs[source], *inputs.columns("sp_artist_release")), ("release_id",)
+            ),
+            "releases": Dealt(
+                select(inputs["silver.releases"], "spotify_release_id AS release_id"),
+                ("release_id",),
+            ),
+        },
+        [merged(table, source)],
     )
-    return Output(frame, [unique, whole])
+    return Query(
+        """
+        SELECT release_id AS spotify_release_id, links.artist_id AS spotify_artist_id,
+            has_release AS _has_release, artists.artist_id IS NOT NULL AS _has_artist
+        FROM links LEFT JOIN artists USING (artist_id)
+        """,
+        {
+            "links": Dealt(unique, ("artist_id",)),
+            "artists": Dealt(_artists(inputs), ("artist_id",)),
+        },
+        link_counts(
+            table,
+            source,
+            {
+                Rule.ORPHAN_RELEASE: ("_has_release", "spotify_release_id"),
+                Rule.ORPHAN_ARTIST: ("_has_artist", "spotify_artist_id"),
+            },
+        ),
+        keep="_has_release AND _has_artist",
+    )
 
 
-def spotify_track_artists(inputs: Inputs) -> Output:
+def spotify_track_artists(inputs: Inputs) -> Query:
     """Which Spotify artists a track is credited to, and whether its release is, too."""
     table, source = "silver.spotify_track_artists", "bronze.sp_artist_track"
-    key = ["track_id", "artist_id"]
-    links = inputs.bronze("sp_artist_track")
-    unique = one_per_key(links, key, table, source, all_kept=False)
-    ends = {
-        Rule.ORPHAN_TRACK: known(inputs["silver.spotify_tracks"], "spotify_track_id", "track_id"),
-        Rule.ORPHAN_ARTIST: _artist_ids(inputs),
-    }
-    whole = set_orphans_aside(unique.frame, ends, table, source)
-    credits_ = whole.frame.select(
-        F.col("track_id").alias("spotify_track_id"),
-        F.col("artist_id").alias("spotify_artist_id"),
+    columns = inputs.columns("sp_artist_track")
+    unique = Query(
+        f"""
+        SELECT own.*, tracks.track_id IS NOT NULL AS has_track, tracks.release_id
+        FROM ({one_per_key("links", columns, ["track_id", "artist_id"])}) own
+        LEFT JOIN tracks USING (track_id)
+        """,
+        {
+            "links": Dealt(select(inputs[source], *columns), ("track_id",)),
+            "tracks": Dealt(
+                select(
+                    inputs["silver.spotify_tracks"],
+                    "spotify_track_id AS track_id",
+                    "spotify_release_id AS release_id",
+                ),
+                ("track_id",),
+            ),
+        },
+        [merged(table, source)],
     )
-    release_of = inputs["silver.spotify_tracks"].select("spotify_track_id", "spotify_release_id")
-    frame = look_up(
-        credits_.join(release_of, "spotify_track_id", "inner"),
-        inputs["silver.release_artists"],
-        ["spotify_release_id", "spotify_artist_id"],
-        "is_release_artist",
-    )
-    return Output(
-        frame.select("spotify_track_id", "spotify_artist_id", "is_release_artist"),
-        [unique, whole],
+    return Query(
+        """
+        SELECT track_id AS spotify_track_id, links.artist_id AS spotify_artist_id,
+            credited.artist_id IS NOT NULL AS is_release_artist, has_track AS _has_track,
+            artists.artist_id IS NOT NULL AS _has_artist
+        FROM links
+        LEFT JOIN artists ON artists.artist_id = links.artist_id
+        LEFT JOIN credited
+            ON credited.artist_id = links.artist_id AND credited.release_id = links.release_id
+        """,
+        {
+            "links": Dealt(unique, ("artist_id",)),
+            "artists": Dealt(_artists(inputs), ("artist_id",)),
+            "credited": Dealt(
+                select(
+                    inputs["silver.release_artists"],
+                    "spotify_release_id AS release_id",
+                    "spotify_artist_id AS artist_id",
+                ),
+                ("artist_id",),
+            ),
+        },
+        link_counts(
+            table,
+            source,
+            {
+                Rule.ORPHAN_TRACK: ("_has_track", "spotify_track_id"),
+                Rule.ORPHAN_ARTIST: ("_has_artist", "spotify_artist_id"),
+            },
+        ),
+        keep="_has_track AND _has_artist",
     )
 
 
-def _artist_ids(inputs: Inputs) -> DataFrame:
-    spotify = inputs["silver.artists"].filter(F.col("artist_source") == "spotify")
-    return known(spotify, "spotify_artist_id", "artist_id")
+def _artists(inputs: Inputs) -> Query:
+    return select(
+        inputs["silver.artists"],
+        "spotify_artist_id AS artist_id",
+        where="artist_source = 'spotify'",
+    )

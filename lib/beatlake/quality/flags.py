@@ -1,33 +1,25 @@
-"""Flags of a row: the names of the rules that it breaks, in an array.
-
-Written with functions for which Spark generates code. `array_compact` and `array_sort` have none:
-they and all that stands in them would be interpreted row by row, at several times the cost.
-"""
+"""Flags of a row in SQL: the names of the rules that it breaks, in a list."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pyspark.sql import Column
-from pyspark.sql import functions as F
-
 from beatlake.quality.rules import Rule
 
-
-def no_names() -> Column:
-    """An array of no names."""
-    return F.array().cast("array<string>")
+#: A list of no names.
+NO_NAMES = "[]::VARCHAR[]"
 
 
-def named(broken: Mapping[Rule, Column]) -> Column:
-    """The names of the rules whose condition holds, in their order."""
-    each = [
-        F.when(condition, F.array(F.lit(rule.value))).otherwise(no_names())
-        for rule, condition in broken.items()
-    ]
-    return F.concat(*each) if each else no_names()
+def has(flags: str, rule: Rule) -> str:
+    """Whether flags name a rule; not for rows without flags."""
+    return f"coalesce(list_contains({flags}, '{rule.value}'), false)"
 
 
-def merged(flags: Column | str, more: Column) -> Column:
-    """The names of two arrays, each once, sorted."""
-    return F.sort_array(F.array_distinct(F.concat(flags, more)))
+def with_rules(flags: str, broken: Mapping[Rule, str]) -> str:
+    """The names in ``flags`` and of the rules whose condition holds, each once, sorted."""
+    # Most rows break no rule, and need no lists to be made.
+    any_broken = " OR ".join([f"len({flags}) > 0", *(f"({held})" for held in broken.values())])
+    names = ", ".join(f"CASE WHEN {held} THEN '{rule.value}' END" for rule, held in broken.items())
+    # What is null stays out of what is distinct.
+    merged = f"list_sort(list_distinct(list_concat({flags}, [{names}]::VARCHAR[])))"
+    return f"CASE WHEN {any_broken} THEN {merged} ELSE {NO_NAMES} END"

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import reduce
+from typing import Any
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-
+from beatlake.exchange import Dealt, Query, Stored, Whole, select
 from beatlake.lake import Committed
 from beatlake.quality.contract import SET_ASIDE, contracts
 from beatlake.quality.counting import Tally
 from beatlake.quality.drift import drift
 from beatlake.releases import InputFile, Release
 from beatlake.tables import registry
+
+#: Gives the rows of a query, by column name.
+Ask = Callable[[Query], list[dict[str, Any]]]
 
 _LEDGER = ("kept", "merged", "set_aside")
 
@@ -81,63 +82,90 @@ def gate_problems(tallies: Iterable[Tally], inputs: Mapping[str, InputFile]) -> 
     return problems
 
 
-def key_problems(frames: Mapping[str, DataFrame]) -> list[str]:
+def key_problems(tables: Mapping[str, Stored], ask: Ask) -> list[str]:
     """Tables in which a key stands on more than one row.
 
     One query over hashes of all keys finds the tables that may have repeated ones, and only those
-    are counted exactly: the hashes need a small shuffle, and equal keys have equal hashes.
+    are counted exactly: hashes are small, and equal keys have equal hashes.
+
+    Args:
+        tables: the tables to be judged, by name.
+        ask: answers queries.
     """
-    keyed = {name: f for name, f in frames.items() if registry.table(name).key}
-    if not keyed:
+    keys = {name: registry.table(name).key for name in tables if registry.table(name).key}
+    if not keys:
         return []
-    hashes = [
-        frame.select(
-            F.lit(number).cast("smallint").alias("table"),
-            F.xxhash64(*registry.table(name).key).alias("hash"),
+    hashes = {
+        f"keys_{number}": select(
+            tables[name], f"{number} AS table_number", f"hash({', '.join(key)}) AS key_hash"
         )
-        for number, (name, frame) in enumerate(keyed.items())
-    ]
-    repeated = reduce(DataFrame.unionByName, hashes).groupBy("table", "hash").count()
-    suspects = repeated.filter("count > 1").select("table").distinct().collect()
-    names = list(keyed)
+        for number, (name, key) in enumerate(keys.items())
+    }
+    everything = " UNION ALL ".join(f"SELECT * FROM {view}" for view in hashes)
+    repeated = Query(
+        f"""
+        SELECT DISTINCT table_number FROM (
+            SELECT table_number FROM ({everything}) GROUP BY table_number, key_hash
+            HAVING count(*) > 1
+        )
+        """,
+        {view: Dealt(query, ("key_hash",)) for view, query in hashes.items()},
+    )
+    names = list(keys)
+    suspects = {names[row["table_number"]] for row in ask(repeated)}
     problems = []
-    for name in sorted(names[row["table"]] for row in suspects):
-        key = registry.table(name).key
-        rows = keyed[name].groupBy(*key).count().filter("count > 1").sort(*key)
-        example, found = rows.first(), rows.count()
-        if example is not None:
-            shown = ", ".join(f"{column}={example[column]!r}" for column in key)
-            problems.append(f"{found:,} keys of {name} stand on more than one row, e.g. {shown}.")
+    for name in sorted(suspects):
+        key = keys[name]
+        by = ", ".join(key)
+        found = ask(
+            Query(
+                f"""
+                SELECT count(*) AS n, min(struct_pack({by})) AS example
+                FROM (SELECT {by} FROM rows GROUP BY {by} HAVING count(*) > 1)
+                """,
+                {"rows": Dealt(select(tables[name], *key), key)},
+            )
+        )
+        if n := sum(row["n"] for row in found):
+            example = min(tuple(row["example"].values()) for row in found if row["n"])
+            shown = ", ".join(f"{c}={value!r}" for c, value in zip(key, example, strict=True))
+            problems.append(f"{n:,} keys of {name} stand on more than one row, e.g. {shown}.")
     return problems
 
 
 def grain_problems(
-    recordings: DataFrame, audio: DataFrame, spotify: DataFrame, beatport: DataFrame
+    recordings: Stored, audio: Stored, spotify: Stored, beatport: Stored, ask: Ask
 ) -> list[str]:
     """Whether recordings are exactly the ISRCs of the three sides, counted apart from the join."""
-    sides = [frame.select("isrc") for frame in (audio, spotify, beatport)]
-    expected = reduce(DataFrame.union, sides).filter(F.col("isrc").isNotNull())
-    counts = expected.agg(F.count_distinct("isrc").alias("expected")).crossJoin(
-        recordings.agg(F.count(F.lit(1)).alias("found"))
+    sides = {"audio": audio, "spotify": spotify, "beatport": beatport}
+    united = " UNION ".join(f"SELECT isrc FROM {side}" for side in sides)
+    counted = Query(
+        f"SELECT count(*) AS n FROM ({united})",
+        {
+            side: Dealt(select(table, "isrc", where="isrc IS NOT NULL"), ("isrc",))
+            for side, table in sides.items()
+        },
     )
-    row = counts.collect()[0]
-    if row["expected"] == row["found"]:
+    expected = sum(row["n"] for row in ask(counted))
+    if expected == recordings.rows:
         return []
     return [
-        f"silver.recordings has {row['found']:,} rows for {row['expected']:,} distinct ISRCs of"
+        f"silver.recordings has {recordings.rows:,} rows for {expected:,} distinct ISRCs of"
         " audio features, Spotify tracks and Beatport tracks."
     ]
 
 
 def all_figures(
-    read: Callable[[str], DataFrame],
+    stored: Callable[[str], Stored],
+    ask: Ask,
     committed: Mapping[str, Committed],
     before: Release | None,
 ) -> dict[str, float | None]:
     """The key figures of the release to be; those of ``before`` where their table is the same.
 
     Args:
-        read: gives the frame of a table of the release to be.
+        stored: gives a table of the release to be.
+        ask: answers queries.
         committed: the tables of the release to be.
         before: the release that was published last.
     """
@@ -151,14 +179,13 @@ def all_figures(
         if same and known.keys() >= set(names):
             found |= {name: known[name] for name in names}
         else:
-            found |= figures(read(table), table)
+            found |= figures(stored(table), table, ask)
     return {name: found[name] for name in declared}
 
 
-def figures(frame: DataFrame, table: str) -> dict[str, float | None]:
-    """The key figures of one table, by name, in one query."""
+def figures(stored: Stored, table: str, ask: Ask) -> dict[str, float | None]:
+    """The key figures of one table, by name, in one task."""
     wanted = {name: f for name, f in drift().figures.items() if f.table == table}
-    row = frame.agg(
-        *[F.expr(figure.value).cast("double").alias(name) for name, figure in wanted.items()]
-    ).collect()[0]
+    values = ", ".join(f"({figure.value})::DOUBLE AS {name}" for name, figure in wanted.items())
+    (row,) = ask(Query(f"SELECT {values} FROM rows", {"rows": Whole(stored)}))
     return {name: row[name] for name in wanted}

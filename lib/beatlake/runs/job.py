@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from beatlake.config import ConfigError, Settings
 from beatlake.errors import GateError, naming_a_full_disk
@@ -25,9 +25,11 @@ from beatlake.runs.report import Reporter, RunReport, StageReport
 from beatlake.tables import ops, registry
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
-    from beatlake.quality.counting import Tallied, Tally
+    from beatlake.datafiles import Written
+    from beatlake.exchange import Done, Stored
+    from beatlake.quality.counting import Tally
 
 
 @dataclass
@@ -126,18 +128,24 @@ class Job:
         started_at, started = records.now(), time.monotonic()
         given = [self.committed[table] for table in stage.inputs]
         pinned = {table.table: table.version for table in given}
-        frames = {t: self.lake.read(spark, registry.table(t), v) for t, v in pinned.items()}
+        stored = {table: self._stored(table) for table in stage.inputs}
         stamp = Stamp(self.run_id, stage.name, key, self.code_version, pinned)
         outputs: list[Committed] = []
-        counted: list[Tallied] = []
-        context = Context(spark, frames, self.settings, self.inputs, self.lake.target)
+        tallies: list[Tally] = []
+        context = Context(spark, stored, self.settings, self.inputs, self.lake.target)
         writes: Iterable[Write] = build(stage, context)
         if given and not any(table.rows for table in given):
             # Nothing comes of nothing, and Spark need not be asked.
             writes = [Write(table, None) for table in stage.outputs]
+
+        def files(work: Callable[[], Done]) -> list[Written]:
+            done = work()
+            tallies.extend(done.tallies)
+            return done.files
+
         for write in writes:
-            outputs.append(self.lake.write(registry.table(write.table), write.rows, stamp))
-            counted += write.counted
+            rows = None if write.work is None else partial(files, write.work)
+            outputs.append(self.lake.write(registry.table(write.table), rows, stamp))
         record = StageRecord(
             self.run_id,
             stage.name,
@@ -145,67 +153,48 @@ class Job:
             started_at,
             time.monotonic() - started,
             tuple(outputs),
-            tuple(self._tallies(counted)),
+            tuple(tallies),
         )
         self.stage_records.add(record)
         return record
 
-    def _tallies(self, counted: list[Tallied]) -> list[Tally]:
-        """The counts of a stage; taken again by query where they do not add up.
-
-        An observation may count a task twice that Spark ran twice, and what it counts is the
-        evidence that no row was lost, so one that does not add up is not believed.
-        """
-        tallies = [tally for c in counted for tally in c.tallies()]
-        if self._add_up(tallies):
-            return tallies
-        for c in counted:
-            c.recount()
-        return [tally for c in counted for tally in c.tallies()]
-
-    def _add_up(self, tallies: Iterable[Tally]) -> bool:
-        accounted: dict[str, int] = {}
-        for tally in tallies:
-            if tally.outcome != "flagged":
-                accounted[tally.source] = accounted.get(tally.source, 0) + tally.rows
-        return all(rows == self._rows_of(source) for source, rows in accounted.items())
-
-    def _rows_of(self, source: str) -> int:
-        if source in self.described:
-            return self.described[source].records
-        return self.committed[source].rows
-
     def _audit(self, spark: SparkSession) -> None:
+        from beatlake.exchange import Query, collect
         from beatlake.runs import audit
 
-        tallies, read = self._all_tallies(), self._read(spark)
+        def ask(query: Query) -> list[dict[str, Any]]:
+            rows: list[dict[str, Any]] = collect(
+                spark, query, self.settings.spark.task_values
+            ).to_pylist()
+            return rows
+
+        tallies = self._all_tallies()
         fresh = {
-            output.table: read(output.table)
+            output.table: self._stored(output.table)
             for record in self.done.values()
             if record.run_id == self.run_id
             for output in record.outputs
         }
         problems = audit.ledger_problems(tallies, self.committed, self.described)
         problems += audit.gate_problems(tallies, self.described)
-        problems += audit.key_problems(fresh)
+        problems += audit.key_problems(fresh, ask)
         if "silver.recordings" in fresh:
             problems += audit.grain_problems(
-                read("silver.recordings"),
-                read("bronze.audio_features"),
-                read("silver.spotify_tracks"),
-                read("silver.beatport_tracks"),
+                self._stored("silver.recordings"),
+                self._stored("bronze.audio_features"),
+                self._stored("silver.spotify_tracks"),
+                self._stored("silver.beatport_tracks"),
+                ask,
             )
-        self.figures = audit.all_figures(read, self.committed, self.before)
+        self.figures = audit.all_figures(self._stored, ask, self.committed, self.before)
         before = self.before.figures if self.before is not None else {}
         moved, self.accepted = drift.drift().problems(before, self.figures, self.settings.accept)
         if problems := problems + moved:
             raise GateError("Nothing was published. " + "\n".join(problems))
 
-    def _read(self, spark: SparkSession) -> Callable[[str], DataFrame]:
+    def _stored(self, table: str) -> Stored:
         """The version of a table that this run wrote or verified."""
-        return lambda table: self.lake.read(
-            spark, registry.table(table), self.committed[table].version
-        )
+        return self.lake.stored(registry.table(table), self.committed[table])
 
     def _all_tallies(self) -> list[Tally]:
         return [t for stage in self.planned for t in self.done[stage.name].tallies]

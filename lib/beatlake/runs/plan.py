@@ -36,6 +36,7 @@ _CODE = (
     "tables",
     "datafiles.py",
     "dates.py",
+    "exchange.py",
     "lake.py",
     "session.py",
 )

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from beatlake.aggregate.by_group import aggregate_by
 from beatlake.config import Settings
-from beatlake.datafiles import Target, Written
+from beatlake.datafiles import Target
+from beatlake.exchange import Done, Query, Stored, write
 from beatlake.ingest.files import Ingested, ingest
 from beatlake.integrate import beatport, credits, dimensions, links, recordings, spotify
-from beatlake.integrate.common import Inputs, Output
+from beatlake.integrate.common import Inputs
 from beatlake.quality.contract import Contract, contracts
-from beatlake.quality.counting import Tallied, Tally, Told
 from beatlake.runs.inputs import RunInputs
 from beatlake.runs.plan import Stage
 from beatlake.tables import gold, registry
@@ -23,13 +23,13 @@ from beatlake.tables.spec import Table
 
 @dataclass(frozen=True)
 class Context:
-    """What a stage may use: a session, its input frames, the settings and the input files.
+    """What a stage may use: a session, its input tables, the settings and the input files.
 
     ``target`` says where workers put the files of a table.
     """
 
     spark: SparkSession
-    frames: Mapping[str, DataFrame]
+    tables: Mapping[str, Stored]
     settings: Settings
     inputs: RunInputs
     target: Callable[[Table], Target]
@@ -37,37 +37,36 @@ class Context:
 
 @dataclass(frozen=True)
 class Write:
-    """A table to write, and the counts that its write resolves.
-
-    ``rows`` are a frame, or what puts files into the table's directory; None stands for no rows.
-    """
+    """A table to write: what writes its data files and counts; None stands for no rows."""
 
     table: str
-    rows: DataFrame | Callable[[], list[Written]] | None
-    counted: tuple[Tallied, ...] = ()
+    work: Callable[[], Done] | None
 
 
 def build(stage: Stage, context: Context) -> Iterator[Write]:
     """The tables of a stage, one after the other.
 
-    A later table may depend on what was counted while an earlier one was written, so each must be
+    A later table may depend on what happened while an earlier one was written, so each must be
     written before the next is asked for.
     """
     kind, _, name = stage.name.partition(".")
     if kind == "ingest":
         yield from _ingest(contracts()[name], context)
-    elif kind == "integrate":
+        return
+    (output,) = stage.outputs
+    table = registry.table(output)
+    if kind == "integrate":
         absent = frozenset(context.inputs.absent)
-        output = _INTEGRATE[name](Inputs(context.frames, absent), context.settings)
-        yield Write(f"silver.{name}", output.frame, tuple(output.counted))
+        query = _INTEGRATE[name](Inputs(context.tables, absent), context.settings)
     else:
         declared = gold.declaration()
         aggregate = next(a for a in declared.tables if a.name == name)
-        frame, counted = aggregate_by(context.frames, declared, aggregate)
-        yield Write(f"gold.{name}", frame, (counted,))
+        query = aggregate_by(context.tables, declared, aggregate)
+    target, task_values = context.target(table), context.settings.spark.task_values
+    yield Write(output, lambda: write(context.spark, query, table, target, task_values))
 
 
-_INTEGRATE: Mapping[str, Callable[[Inputs, Settings], Output]] = {
+_INTEGRATE: Mapping[str, Callable[[Inputs, Settings], Query]] = {
     "genres": lambda i, _: dimensions.genres(i),
     "subgenres": lambda i, _: dimensions.subgenres(i),
     "labels": lambda i, _: dimensions.labels(i),
@@ -96,24 +95,19 @@ def _ingest(contract: Contract, context: Context) -> Iterator[Write]:
         return
     done: list[Ingested] = []
 
-    def write() -> list[Written]:
-        done.append(
-            ingest(
-                context.spark,
-                context.inputs.survey(contract.file),
-                contract,
-                context.inputs.limits,
-                bronze=context.target(registry.table(bronze)),
-                quarantine=context.target(registry.table(quarantine)),
-                split_bytes=context.settings.ingest.split_mb << 20,
-            )
+    def work() -> Done:
+        ingested = ingest(
+            context.spark,
+            context.inputs.survey(contract.file),
+            contract,
+            context.inputs.limits,
+            bronze=context.target(registry.table(bronze)),
+            quarantine=context.target(registry.table(quarantine)),
+            split_bytes=context.settings.ingest.split_mb << 20,
         )
-        return done[0].bronze
+        done.append(ingested)
+        return Done(ingested.bronze, ingested.tallies)
 
-    yield Write(bronze, write)
-    tallies = [
-        Tally(bronze, contract.file, found.outcome, found.rows, found.rule, found.example)
-        for found in done[0].found
-    ]
+    yield Write(bronze, work)
     aside = done[0].quarantine
-    yield Write(quarantine, (lambda: aside) if aside else None, (Told(tallies),))
+    yield Write(quarantine, (lambda: Done(aside, [])) if aside else None)

@@ -12,6 +12,7 @@ from beatlake.ingest.csv.reader import read_split
 from beatlake.ingest.csv.rules import CsvLimits
 from beatlake.ingest.csv.survey import FileSurvey
 from beatlake.ingest.csv.survey import splits as cut
+from beatlake.workers import forget_archives
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -64,6 +65,7 @@ class _Task:
         self._tasks, self._columns, self._limits, self._work = tasks, columns, limits, work
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        forget_archives()
         for batch in batches:
             for task in batch.column(0).to_pylist():
                 part, split = pickle.loads(self._tasks[task])

@@ -1,0 +1,188 @@
+"""Queries give the same whether one task does them or many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyspark.errors import PythonException
+from pyspark.sql import SparkSession
+
+from beatlake.datafiles import Target
+from beatlake.exchange import Dealt, Query, Scanned, Stored, Whole, collect, select, write
+from beatlake.integrate.common import kept, merged, one_per_key
+from beatlake.quality.counting import Count, Tally
+from beatlake.tables.spec import Column, SpecError, Table
+from tables_on_disk import stored
+
+SALES = Table(
+    "silver.sales",
+    "What was sold.",
+    (
+        Column("town", "string", "Where.", False),
+        Column("country", "string", "In which country."),
+        Column("n_sales", "bigint", "How often.", False, "rows"),
+    ),
+    key=("town",),
+    checks={"sold": "n_sales > 0"},
+)
+#: As many values as a task may hold: all of them, and so few that there are many buckets.
+TASKS = pytest.mark.parametrize("task_values", [1_000_000, 25])
+TOWNS = [f"town {n}" for n in range(20)]
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> dict[str, Stored]:
+    """Thirty sales of each of twenty towns and some of none, and the country of every other."""
+    towns: list[str | None] = [*TOWNS * 30, *[None] * 7]
+    known = TOWNS[::2]
+    return {
+        "sales": stored(tmp_path, "sales", pa.table({"town": towns, "id": range(607)}), 5),
+        "countries": stored(
+            tmp_path, "countries", pa.table({"name": known, "country": ["A", "B"] * 5}), 2
+        ),
+        "nothing": Stored(pa.schema([("name", pa.string()), ("country", pa.string())]), (), 0),
+    }
+
+
+def per_town(tables: dict[str, Stored], countries: str = "countries") -> Query:
+    """Sales by town with its country; those of no town are set aside while they are read."""
+    sales = Query(
+        "SELECT town FROM stored",
+        {"stored": Scanned(tables["sales"])},
+        [Count("silver.sales", "sales", "set_aside", "count(*) FILTER (WHERE town IS NULL)", "r")],
+        keep="town IS NOT NULL",
+    )
+    counted = Query(
+        "SELECT town, count(*) AS n_sales FROM sales GROUP BY town",
+        {"sales": Dealt(sales, ("town",))},
+        [Count("silver.sales", "sales", "merged", "sum(n_sales) - count(*)")],
+    )
+    return Query(
+        """
+        SELECT town, country, n_sales, 'unused' AS _left_out
+        FROM counted LEFT JOIN countries ON name = town
+        """,
+        {
+            "counted": Dealt(counted, ("town",)),
+            "countries": Dealt(select(tables[countries], "name", "country"), ("name",)),
+        },
+        [Count("silver.sales", "sales", "kept", "count(*)")],
+    )
+
+
+@TASKS
+def test_rows_of_equal_keys_meet_and_every_row_is_counted_once(
+    spark: SparkSession, tables: dict[str, Stored], tmp_path: Path, task_values: int
+) -> None:
+    target = Target(tmp_path / "silver", SALES.arrow_schema)
+    query = per_town(tables)
+    done = write(spark, query, SALES, target, task_values)
+
+    assert sorted(done.tallies, key=lambda tally: tally.outcome) == [
+        Tally("silver.sales", "sales", "kept", 20),
+        Tally("silver.sales", "sales", "merged", 580),
+        Tally("silver.sales", "sales", "set_aside", 7, "r"),
+    ]
+    assert (len(done.files) > 2) == (query.buckets(task_values) > 2) == (task_values == 25)
+    assert sum(file.rows for file in done.files) == 20
+    rows = pa.concat_tables(
+        pa.parquet.read_table(target.directory / file.name) for file in done.files
+    ).to_pylist()
+    countries = dict(zip(TOWNS[::2], ["A", "B"] * 5, strict=True))
+    assert sorted(rows, key=lambda row: str(row["town"])) == [
+        {"town": town, "country": countries.get(town), "n_sales": 30} for town in sorted(TOWNS)
+    ]
+
+
+@TASKS
+def test_a_source_without_rows_is_a_view_without_rows(
+    spark: SparkSession, tables: dict[str, Stored], task_values: int
+) -> None:
+    found = collect(spark, per_town(tables, "nothing"), task_values)
+    assert found["country"].null_count == found.num_rows == 20
+    empty = select(tables["nothing"], "name")
+    assert collect(spark, empty, task_values).num_rows == 0
+
+
+@TASKS
+def test_every_task_sees_the_whole_of_a_small_table(
+    spark: SparkSession, tables: dict[str, Stored], task_values: int
+) -> None:
+    query = Query(
+        "SELECT count(country) AS n, count(*) AS n_all FROM sales LEFT JOIN c ON name = town",
+        {
+            "sales": Dealt(select(tables["sales"], "town", "id"), ("id",)),
+            "c": Whole(tables["countries"]),
+        },
+    )
+    found = collect(spark, query, task_values)
+    assert (found.num_rows > 1) == (task_values == 25)
+    assert sum(found["n"].to_pylist()) == 300
+    assert sum(found["n_all"].to_pylist()) == 607
+
+
+@TASKS
+def test_of_several_rows_of_a_key_the_last_written_then_the_first_by_content_stays(
+    spark: SparkSession, tmp_path: Path, task_values: int
+) -> None:
+    rows = [
+        {"id": 1, "name": "b", "updated_on": 5},
+        {"id": 2, "name": "y", "updated_on": 1},
+        {"id": 2, "name": None, "updated_on": 2},
+        {"id": 2, "name": "x", "updated_on": 2},
+        {"id": 2, "name": "z", "updated_on": 2},
+        {"id": 3, "name": "c", "updated_on": 1},
+        {"id": 3, "name": "c", "updated_on": 1},
+        *({"id": n, "name": "d", "updated_on": 0} for n in range(4, 40)),
+    ]
+    given = stored(tmp_path, "given", pa.Table.from_pylist(rows), 3)
+    columns = ("id", "name", "updated_on")
+    query = Query(
+        one_per_key("given", columns, ["id"]),
+        {"given": Dealt(select(given, *columns), ("id",))},
+        [kept("t", "s"), merged("t", "s")],
+    )
+    found = {row["id"]: row["name"] for row in collect(spark, query, task_values).to_pylist()}
+    assert found == {1: "b", 2: "x", 3: "c"} | dict.fromkeys(range(4, 40), "d")
+    types = {"id": "bigint", "name": "string", "updated_on": "bigint"}
+    table = Table("silver.t", "T.", tuple(Column(c, types[c], "A column.") for c in columns))
+    target = Target(tmp_path / "t", table.arrow_schema)
+    assert write(spark, query, table, target, task_values).tallies == [
+        Tally("t", "s", "kept", 39),
+        Tally("t", "s", "merged", 4, "duplicate_key", "2"),
+    ]
+
+
+def test_what_does_not_fit_the_spec_is_named_before_anything_runs(
+    spark: SparkSession, tables: dict[str, Stored], tmp_path: Path
+) -> None:
+    query = select(tables["sales"], "id AS town", "town AS place")
+    with pytest.raises(SpecError) as refused:
+        write(spark, query, SALES, Target(tmp_path / "silver", SALES.arrow_schema), 1)
+    assert str(refused.value) == (
+        "silver.sales does not match its spec: missing column country; missing column n_sales;"
+        " unexpected column place; town is int64, expected string."
+    )
+    assert not (tmp_path / "silver").exists()
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (("town", "town AS country", "-id AS n_sales"), "break the check sold"),
+        (("town", "town AS country", "id + 1 AS n_sales"), "(?i)null"),
+    ],
+)
+def test_rows_that_the_spec_forbids_are_not_written(
+    spark: SparkSession,
+    tables: dict[str, Stored],
+    tmp_path: Path,
+    columns: tuple[str, ...],
+    said: str,
+) -> None:
+    target = Target(tmp_path / "silver", SALES.arrow_schema)
+    with pytest.raises(PythonException, match=said):
+        write(spark, select(tables["sales"], *columns), SALES, target, 1_000_000)
+    assert not list(target.directory.glob("*"))
