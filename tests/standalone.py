@@ -31,7 +31,7 @@ _POLL_S = 0.02
 #: code faster that runs for long, would take most of it.
 _JAVA = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 #: What the README says that workers need besides Python.
-_OF_WORKERS = ("pyarrow", "numpy")
+_OF_WORKERS = ("pyarrow", "numpy", "duckdb", "_duckdb")
 
 
 def free_port() -> int:
@@ -146,6 +146,10 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         made.stop()
 
 
+#: So few that the small input is joined in many tasks, which read what others left behind.
+_TASK_VALUES = 5_000
+
+
 class Submitted:
     """The pipeline job on a cluster, watched from outside."""
 
@@ -173,7 +177,7 @@ class Submitted:
             packaged.submit(
                 on.master,
                 *("pipeline.py", "--input", "input", "--lake", str(lake), "--log", "json"),
-                *("--set", "spark.shuffle_partitions=2"),
+                *("--set", f"spark.task_values={_TASK_VALUES}"),
                 options=options,
             ),
             cwd=folder,
@@ -276,7 +280,8 @@ def _python_of_workers(folder: Path) -> Path:
     for name in _OF_WORKERS:
         spec = find_spec(name)
         assert spec is not None and spec.origin is not None
-        origin = Path(spec.origin).parent
+        is_package = spec.submodule_search_locations is not None
+        origin = Path(spec.origin).parent if is_package else Path(spec.origin)
         for place in (origin, origin.with_name(f"{name}.libs")):
             if place.exists():
                 (packages / place.name).symlink_to(place)

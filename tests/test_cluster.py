@@ -105,7 +105,7 @@ def test_executors_and_a_worker_are_killed_and_the_release_is_the_same(
         job = Submitted(machines, folder, tmp_path / "lake")
         reading, victims = at_work(job, "ingest.", lambda: job.reading_records()[:1])
         victims[0].kill()
-        joining, victims = at_work(job, "integrate.recordings", job.reading_shuffles)
+        joining, victims = at_work(job, "integrate.", job.reading_shuffles)
         for victim in victims:
             victim.kill()
         adding, victims = at_work(job, "aggregate.", lambda: job.busy()[:1])

@@ -124,6 +124,20 @@ def test_every_task_sees_the_whole_of_a_small_table(
 
 
 @TASKS
+def test_a_query_of_whole_tables_is_done_by_one_task(
+    spark: SparkSession, tables: dict[str, Stored], task_values: int
+) -> None:
+    query = Query("SELECT count(*) AS n FROM sales", {"sales": Whole(tables["sales"])})
+    assert collect(spark, query, task_values).to_pylist() == [{"n": 607}]
+
+
+def test_scanned_sources_are_not_joined(tables: dict[str, Stored]) -> None:
+    sources = {"one": Scanned(tables["sales"]), "other": Scanned(tables["countries"])}
+    with pytest.raises(ValueError, match="one, other"):
+        Query("SELECT * FROM one, other", sources)
+
+
+@TASKS
 def test_of_several_rows_of_a_key_the_last_written_then_the_first_by_content_stays(
     spark: SparkSession, tmp_path: Path, task_values: int
 ) -> None:

@@ -36,7 +36,7 @@ _CODE = (
     "tables",
     "datafiles.py",
     "dates.py",
-    "exchange.py",
+    "exchange",
     "lake.py",
     "session.py",
 )

@@ -1,0 +1,13 @@
+"""Queries over tables that are spread over files and machines.
+
+A query is SQL over views. It runs in many tasks, each of which sees its share of the rows: the rows
+of one data file, or those whose key falls into the task's bucket, so that rows of equal keys meet.
+Spark runs the tasks, repeats those that fail and moves the rows between them; within a task DuckDB
+computes whole columns at a time, on one core. A query must not depend on which rows share a task,
+beyond those of equal keys, nor on their order. What is small enough is done in a single task.
+"""
+
+from beatlake.exchange.query import Dealt, Query, Scanned, Stored, Whole, select
+from beatlake.exchange.run import Done, collect, write
+
+__all__ = ["Dealt", "Done", "Query", "Scanned", "Stored", "Whole", "collect", "select", "write"]
