@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from beatlake.datafiles import Target, Written
-from beatlake.exchange.query import Dealt, Query, Scanned
+from beatlake.exchange.query import Dealt, Query, Scanned, Whole
 from beatlake.exchange.tasks import COUNTS, Alone, Bucket, Deal, Scan, Write
 from beatlake.quality.counting import Tally, added_up
 from beatlake.tables.spec import SpecError, Table
@@ -66,7 +66,7 @@ def collect(spark: SparkSession, query: Query, task_values: int) -> pa.Table:
 
 def _told(spark: SparkSession, query: Query, sink: Deal | Write, task_values: int) -> list[bytes]:
     """What the last tasks of a query hand on, without what was counted for the next ones."""
-    spread = query.of_kind(Scanned) or query.of_kind(Dealt)
+    spread = len(query.sources) > len(query.of_kind(Whole))
     if not spread or query.is_small(min(task_values, _SMALL_VALUES)):
         parcels = spark.range(0, 1, 1, 1).mapInArrow(Alone(query, sink), _PARCELS_DDL)
     else:
