@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from importlib.util import find_spec
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.request import urlopen
@@ -31,7 +31,7 @@ _POLL_S = 0.02
 #: code faster that runs for long, would take most of it.
 _JAVA = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 #: What the README says that workers need besides Python.
-_OF_WORKERS = ("pyarrow", "numpy", "duckdb", "_duckdb")
+_OF_WORKERS = ("pyarrow", "numpy", "duckdb")
 
 
 def free_port() -> int:
@@ -278,13 +278,11 @@ def _python_of_workers(folder: Path) -> Path:
     packages = folder / "packages"
     packages.mkdir()
     for name in _OF_WORKERS:
-        spec = find_spec(name)
-        assert spec is not None and spec.origin is not None
-        is_package = spec.submodule_search_locations is not None
-        origin = Path(spec.origin).parent if is_package else Path(spec.origin)
-        for place in (origin, origin.with_name(f"{name}.libs")):
-            if place.exists():
-                (packages / place.name).symlink_to(place)
+        installed = distribution(name)
+        tops = {file.parts[0] for file in installed.files or ()}
+        assert tops, name
+        for top in tops - {"..", "__pycache__"}:
+            (packages / top).symlink_to(Path(str(installed.locate_file(top))))
     script = folder / "python"
     script.write_text(
         "#!/bin/sh\n"

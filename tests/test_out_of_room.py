@@ -26,7 +26,7 @@ from small_lake import hashes, required_files, run_arguments
 pytestmark = pytest.mark.full
 
 #: So much more room after each run that fails, as a share of what a whole lake takes.
-_STEP = 0.15
+_STEP = 0.05
 _PAGE = 4096
 
 
