@@ -10,7 +10,7 @@ from pyspark.errors import PythonException
 from pyspark.sql import SparkSession
 
 from beatlake.datafiles import Target
-from beatlake.exchange import Dealt, Query, Scanned, Stored, Whole, collect, select, write
+from beatlake.exchange import Dealt, Output, Query, Scanned, Stored, Whole, collect, select, write
 from beatlake.integrate.common import kept, merged, one_per_key
 from beatlake.quality.counting import Count, Tally
 from beatlake.tables.spec import Column, SpecError, Table
@@ -78,7 +78,7 @@ def test_rows_of_equal_keys_meet_and_every_row_is_counted_once(
 ) -> None:
     target = Target(tmp_path / "silver", SALES.arrow_schema)
     query = per_town(tables)
-    done = write(spark, query, SALES, target, task_values)
+    (done,) = write(spark, [Output(SALES, target, query)], task_values)
 
     assert sorted(done.tallies, key=lambda tally: tally.outcome) == [
         Tally("silver.sales", "sales", "kept", 20),
@@ -131,6 +131,25 @@ def test_a_query_of_whole_tables_is_done_by_one_task(
     assert collect(spark, query, task_values).to_pylist() == [{"n": 607}]
 
 
+@TASKS
+def test_queries_of_the_same_sources_are_answered_in_one_pass(
+    spark: SparkSession, tables: dict[str, Stored], tmp_path: Path, task_values: int
+) -> None:
+    first = per_town(tables)
+    second = Query("SELECT town, 'X' AS country, 1::BIGINT AS n_sales FROM counted", first.sources)
+    targets = [Target(tmp_path / name, SALES.arrow_schema) for name in ("one", "other")]
+    outputs = [Output(SALES, t, q) for t, q in zip(targets, (first, second), strict=True)]
+    one, other = write(spark, outputs, task_values)
+
+    assert {tally.rows for tally in one.tallies} == {20, 580, 7}
+    assert other.tallies == []
+    for done, target in ((one, targets[0]), (other, targets[1])):
+        assert {path.name for path in target.directory.iterdir()} == {f.name for f in done.files}
+        assert sum(file.rows for file in done.files) == 20
+    with pytest.raises(ValueError, match="same sources"):
+        write(spark, [outputs[0], Output(SALES, targets[1], per_town(tables))], task_values)
+
+
 def test_scanned_sources_are_not_joined(tables: dict[str, Stored]) -> None:
     sources = {"one": Scanned(tables["sales"]), "other": Scanned(tables["countries"])}
     with pytest.raises(ValueError, match="one, other"):
@@ -163,7 +182,8 @@ def test_of_several_rows_of_a_key_the_last_written_then_the_first_by_content_sta
     types = {"id": "bigint", "name": "string", "updated_on": "bigint"}
     table = Table("silver.t", "T.", tuple(Column(c, types[c], "A column.") for c in columns))
     target = Target(tmp_path / "t", table.arrow_schema)
-    assert write(spark, query, table, target, task_values).tallies == [
+    (done,) = write(spark, [Output(table, target, query)], task_values)
+    assert done.tallies == [
         Tally("t", "s", "kept", 39),
         Tally("t", "s", "merged", 4, "duplicate_key", "2"),
     ]
@@ -173,8 +193,9 @@ def test_what_does_not_fit_the_spec_is_named_before_anything_runs(
     spark: SparkSession, tables: dict[str, Stored], tmp_path: Path
 ) -> None:
     query = select(tables["sales"], "id AS town", "town AS place")
+    target = Target(tmp_path / "silver", SALES.arrow_schema)
     with pytest.raises(SpecError) as refused:
-        write(spark, query, SALES, Target(tmp_path / "silver", SALES.arrow_schema), 1)
+        write(spark, [Output(SALES, target, query)], 1)
     assert str(refused.value) == (
         "silver.sales does not match its spec: missing column country; missing column n_sales;"
         " unexpected column place; town is int64, expected string."
@@ -197,6 +218,7 @@ def test_rows_that_the_spec_forbids_are_not_written(
     said: str,
 ) -> None:
     target = Target(tmp_path / "silver", SALES.arrow_schema)
+    query = select(tables["sales"], *columns)
     with pytest.raises(PythonException, match=said):
-        write(spark, select(tables["sales"], *columns), SALES, target, 1_000_000)
+        write(spark, [Output(SALES, target, query)], 1_000_000)
     assert not list(target.directory.glob("*"))

@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from beatlake.config import Settings
 from beatlake.datafiles import Target
-from beatlake.exchange import Done, Stored, collect, write
+from beatlake.exchange import Done, Output, Stored, collect, write
 from beatlake.integrate.common import Inputs
 from beatlake.integrate.links import orphans
 from beatlake.quality.contract import contracts
@@ -56,7 +56,7 @@ def found(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tupl
     tables = {f"bronze.{file}": bronze(folder, file) for file in FILES}
     query = orphans(Inputs(tables, absent=frozenset({"bp_track"})))
     target = Target(folder / "silver", ORPHANS.arrow_schema)
-    done = write(spark, query, ORPHANS, target, 1_000_000)
+    (done,) = write(spark, [Output(ORPHANS, target, query)], 1_000_000)
     return collect(spark, query, 5).to_pylist(), done
 
 

@@ -1,8 +1,8 @@
-"""One gold table from silver, by its declaration."""
+"""Gold tables from silver, by their declaration."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from beatlake import dates
 from beatlake.aggregate.exact import exact_sum, mean, scaled, standard_deviation
@@ -22,16 +22,26 @@ from beatlake.tables.gold import (
 CREDIT_UNIT = 2_520
 
 
-def aggregate_by(tables: Mapping[str, Stored], gold: Gold, aggregate: Aggregate) -> Query:
-    """The rows of a gold table, one per group.
+def aggregates(
+    tables: Mapping[str, Stored], gold: Gold, wanted: Sequence[Aggregate]
+) -> list[Query]:
+    """The rows of gold tables, one per group of each; a query for each of them.
 
     Args:
-        tables: ``silver.recordings`` and, if the table is of them, ``silver.recording_genres`` or
+        tables: ``silver.recordings`` and, if the tables are of them, ``silver.recording_genres`` or
             ``silver.recording_artists``.
         gold: the declaration, for measures and percentiles.
-        aggregate: the table.
+        wanted: the tables, all of the same one; the queries have the same sources.
     """
-    groups = [column.name for column in group_columns(aggregate)]
+    # Rows lie together by what all of the tables group by.
+    common = [c for c in wanted[0].group_by if all(c in other.group_by for other in wanted)]
+    sources = {"recordings": Dealt(_credited(tables, gold, wanted), tuple(common))}
+    return [_by_group(tables, gold, aggregate, sources) for aggregate in wanted]
+
+
+def _by_group(
+    tables: Mapping[str, Stored], gold: Gold, aggregate: Aggregate, sources: Mapping[str, Dealt]
+) -> Query:
     measures, quantiles = gold.measures_of(aggregate), gold.quantiles_of(aggregate)
     sums = [f"count(*) AS {N}"]
     derived = [N]
@@ -45,7 +55,7 @@ def aggregate_by(tables: Mapping[str, Stored], gold: Gold, aggregate: Aggregate)
         else:
             sums += _sums(name, measure, quantiles)
             derived += _derived(name, measure, quantiles)
-    by = ", ".join(groups)
+    by = ", ".join(aggregate.group_by)
     unknown = " OR ".join(_is_unknown(aggregate))
     source = f"silver.{aggregate.of}"
     linked = "true"
@@ -58,7 +68,7 @@ def aggregate_by(tables: Mapping[str, Stored], gold: Gold, aggregate: Aggregate)
         WITH grouped AS (SELECT {by}, {", ".join(sums)} FROM recordings GROUP BY {by})
         SELECT {by}, {unknown} AS {IS_UNKNOWN}, {", ".join(derived)} FROM grouped
         """,
-        {"recordings": Dealt(_credited(tables, gold, aggregate), tuple(groups))},
+        sources,
         [Count(f"gold.{aggregate.name}", source, "kept", f"sum({N}) FILTER (WHERE {linked})")],
     )
 
@@ -72,40 +82,37 @@ def _is_unknown(aggregate: Aggregate) -> list[str]:
     ]
 
 
-def _credited(tables: Mapping[str, Stored], gold: Gold, aggregate: Aggregate) -> Query:
-    """Recordings with what they are grouped by and measured in, a row for each of their groups."""
-    measures = gold.measures_of(aggregate)
+def _credited(tables: Mapping[str, Stored], gold: Gold, wanted: Sequence[Aggregate]) -> Query:
+    """Recordings with what they are grouped by and measured in, a row for each of their links."""
+    measures = {n: m for aggregate in wanted for n, m in gold.measures_of(aggregate).items()}
     weights = [m.weight.column for m in measures.values() if m.weight is not None]
-    needed = list(dict.fromkeys([*measures, *weights]))
-    recordings = tables["silver.recordings"]
-    if aggregate.of == "recordings":
-        return select(recordings, *_groups(aggregate), *needed)
-    links = tables[f"silver.{aggregate.of}"]
-    own = [c for c in aggregate.group_by if c in links.schema.names]
-    needed += [c for c in aggregate.group_by if c not in own]
-    credit = ""
-    if aggregate.credit == "fractional":
+    measured = list(dict.fromkeys([*measures, *weights]))
+    groups = {column.name: column for a in wanted for column in group_columns(a)}
+    # A text that is not known is called so.
+    shown = [
+        f"coalesce({c.name}, '{dates.UNKNOWN}') AS {c.name}" if c.type == "string" else c.name
+        for c in groups.values()
+    ]
+    recordings, of = tables["silver.recordings"], wanted[0].of
+    if of == "recordings":
+        return select(recordings, *shown, *measured)
+    links = tables[f"silver.{of}"]
+    own = [c for c in groups if c in links.schema.names]
+    other = [c for c in groups if c not in own]
+    if any(aggregate.credit == "fractional" for aggregate in wanted):
         number = "count(links.isrc) OVER (PARTITION BY recordings.isrc)"
-        credit = f", {scaled(f'{CREDIT_UNIT}::DOUBLE / greatest({number}, 1)', 0)} AS credit"
-    measured = ", ".join(f"recordings.{c}" for c in dict.fromkeys([*measures, *weights]))
+        share = scaled(f"{CREDIT_UNIT}::DOUBLE / greatest({number}, 1)", 0)
+        shown.append(f"{share} AS credit")
     return Query(
         f"""
-        SELECT {", ".join(_groups(aggregate))}, {measured}{credit}
+        SELECT {", ".join(shown)}, {", ".join(f"recordings.{c}" for c in measured)}
         FROM recordings LEFT JOIN links ON links.isrc = recordings.isrc
         """,
         {
-            "recordings": Dealt(select(recordings, "isrc", *needed), ("isrc",)),
+            "recordings": Dealt(select(recordings, "isrc", *measured, *other), ("isrc",)),
             "links": Dealt(select(links, "isrc", *own), ("isrc",)),
         },
     )
-
-
-def _groups(aggregate: Aggregate) -> list[str]:
-    """The columns of a group; a text that is not known is called so."""
-    return [
-        f"coalesce({c.name}, '{dates.UNKNOWN}') AS {c.name}" if c.type == "string" else c.name
-        for c in group_columns(aggregate)
-    ]
 
 
 def _sums(name: str, measure: Measure, quantiles: tuple[int, ...]) -> list[str]:

@@ -8,6 +8,17 @@ beyond those of equal keys, nor on their order. What is small enough is done in 
 """
 
 from beatlake.exchange.query import Dealt, Query, Scanned, Stored, Whole, select
-from beatlake.exchange.run import Done, collect, write
+from beatlake.exchange.run import Done, Output, collect, write
 
-__all__ = ["Dealt", "Done", "Query", "Scanned", "Stored", "Whole", "collect", "select", "write"]
+__all__ = [
+    "Dealt",
+    "Done",
+    "Output",
+    "Query",
+    "Scanned",
+    "Stored",
+    "Whole",
+    "collect",
+    "select",
+    "write",
+]

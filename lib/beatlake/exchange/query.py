@@ -121,14 +121,17 @@ def select(table: Stored, *columns: str, where: str | None = None) -> Query:
     return Query(f"SELECT {', '.join(columns)} FROM stored{condition}", {"stored": Scanned(table)})
 
 
-def answer(
-    query: Query, shares: Mapping[str, pa.Table | Stored], before: Sequence[Tally]
-) -> tuple[pa.Table, list[Tally]]:
-    """The rows of a query that go on, and the tallies with those taken ``before``."""
+def answer(query: Query, shares: Mapping[str, pa.Table | Stored]) -> tuple[pa.Table, list[Tally]]:
+    """The rows of a query that go on, and what was counted of them.
+
+    Args:
+        query: the query.
+        shares: the rows of its scanned or dealt sources, or where they are.
+    """
     whole = {name: source.table for name, source in query.of_kind(Whole)}
     with views_of({**shares, **whole}) as views:
         result = views.sql(query.sql).to_arrow_table()
-        tallies = [*before, *_counted(views, result, query.counts)]
+        tallies = _counted(views, result, query.counts)
         return _going_on(views, result, query), added_up(tallies)
 
 

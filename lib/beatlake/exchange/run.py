@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from beatlake.quality.counting import Tally, added_up
 from beatlake.tables.spec import SpecError, Table
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame, Row, SparkSession
 
 #: What has no more values than this is done in one task: moving rows would cost more.
 _SMALL_VALUES = 2_000_000
@@ -31,47 +32,67 @@ class Done:
     tallies: list[Tally]
 
 
-def write(
-    spark: SparkSession, query: Query, table: Table, target: Target, task_values: int
-) -> Done:
-    """Run a query and write its rows as data files of a table, one for each task that has some.
+@dataclass(frozen=True)
+class Output:
+    """A table to write: its spec, where it lies, and the query that gives its rows."""
+
+    table: Table
+    target: Target
+    query: Query
+
+
+def write(spark: SparkSession, outputs: Sequence[Output], task_values: int) -> list[Done]:
+    """Run queries and write their rows as data files, one for each task that has some.
 
     A task that fails is run again; its first file is removed where the worker still can, and named
     by nobody otherwise.
 
     Args:
         spark: a session.
-        query: the query.
-        table: the spec that the rows must fit.
-        target: where the table lies.
+        outputs: the tables. Several must be of queries of the very same sources, which are then
+            gathered once.
         task_values: how many values (rows times columns) a task may hold.
 
+    Returns:
+        What became of each, in their order.
+
     Raises:
-        SpecError: the query does not give what the spec says.
+        SpecError: a query does not give what the spec says.
+        ValueError: the queries are of different sources.
     """
-    _check(query.schema, table)
-    sink = Write(target, dict(table.checks), table.name)
-    reports = [json.loads(told) for told in _told(spark, query, sink, task_values)]
-    tallies = [Tally(**t) for report in reports for t in report["tallies"]]
-    files = [Written(**f) for report in reports for f in report["files"]]
-    return Done(sorted(files, key=lambda f: f.name), added_up(tallies))
+    asked: list[tuple[Query, Deal | Write]] = []
+    for number, output in enumerate(outputs):
+        _check(output.query.schema, output.table)
+        sink = Write(number, output.target, dict(output.table.checks), output.table.name)
+        asked.append((output.query, sink))
+    done = [Done([], []) for _ in outputs]
+    for parcel in _told(spark, asked, task_values):
+        report = json.loads(bytes(parcel["rows"]))
+        done[parcel["bucket"]].tallies.extend(Tally(**t) for t in report["tallies"])
+        done[parcel["bucket"]].files.extend(Written(**f) for f in report["files"])
+    return [Done(sorted(d.files, key=lambda f: f.name), added_up(d.tallies)) for d in done]
 
 
 def collect(spark: SparkSession, query: Query, task_values: int) -> pa.Table:
     """The rows of a query, which must be few; those of each task follow one another."""
-    told = _told(spark, query, Deal(0, (), 1), task_values)
-    tables = [pa.ipc.open_stream(rows).read_all() for rows in told]
+    told = _told(spark, [(query, Deal(0, (), 1))], task_values)
+    tables = [pa.ipc.open_stream(parcel["rows"]).read_all() for parcel in told]
     return pa.concat_tables([query.schema.empty_table(), *tables])
 
 
-def _told(spark: SparkSession, query: Query, sink: Deal | Write, task_values: int) -> list[bytes]:
-    """What the last tasks of a query hand on, without what was counted for the next ones."""
+def _told(
+    spark: SparkSession, asked: Sequence[tuple[Query, Deal | Write]], task_values: int
+) -> list[Row]:
+    """What the last tasks hand on, without what was counted for the next ones."""
+    query, _ = asked[0]
+    if any(other.sources is not query.sources for other, _ in asked):
+        raise ValueError("Queries that are asked together must have the same sources.")
     spread = len(query.sources) > len(query.of_kind(Whole))
     if not spread or query.is_small(min(task_values, _SMALL_VALUES)):
-        parcels = spark.range(0, 1, 1, 1).mapInArrow(Alone(query, sink), _PARCELS_DDL)
+        parcels = spark.range(0, 1, 1, 1).mapInArrow(Alone(asked), _PARCELS_DDL)
     else:
-        parcels = _parcels(spark, query, sink, task_values)
-    return [bytes(p["rows"]) for p in parcels.collect() if p["source"] != COUNTS]
+        parcels = _parcels(spark, asked, task_values)
+    return [parcel for parcel in parcels.collect() if parcel["source"] != COUNTS]
 
 
 def _check(found: pa.Schema, table: Table) -> None:
@@ -88,19 +109,22 @@ def _check(found: pa.Schema, table: Table) -> None:
         raise SpecError(f"{table.name} does not match its spec: " + "; ".join(problems) + ".")
 
 
-def _parcels(spark: SparkSession, query: Query, sink: Deal | Write, task_values: int) -> DataFrame:
-    """What a query's tasks hand on, a row for each parcel."""
+def _parcels(
+    spark: SparkSession, asked: Sequence[tuple[Query, Deal | Write]], task_values: int
+) -> DataFrame:
+    """What the tasks of queries of the same sources hand on, a row for each parcel."""
+    query, _ = asked[0]
     scanned = query.of_kind(Scanned)
     if scanned:
         ((_, source),) = scanned
         # A table without files has a task, too: that nothing was counted must be said.
         files = source.table.files or (None,)
         tasks = spark.range(0, len(files), 1, len(files))
-        return tasks.mapInArrow(Scan(query, sink), _PARCELS_DDL)
+        return tasks.mapInArrow(Scan(asked), _PARCELS_DDL)
     buckets = query.buckets(task_values)
     dealt = [
-        _parcels(spark, source.rows, Deal(number, source.by, buckets), task_values)
+        _parcels(spark, [(source.rows, Deal(number, source.by, buckets))], task_values)
         for number, (_, source) in enumerate(query.of_kind(Dealt))
     ]
     together = reduce(lambda one, other: one.unionAll(other), dealt)
-    return together.repartitionById(buckets, "bucket").mapInArrow(Bucket(query, sink), _PARCELS_DDL)
+    return together.repartitionById(buckets, "bucket").mapInArrow(Bucket(asked), _PARCELS_DDL)

@@ -12,13 +12,15 @@ import pyarrow as pa
 
 from beatlake.datafiles import DataFileWriter, Target
 from beatlake.exchange.query import Dealt, Query, Scanned, Stored, answer, views_of
-from beatlake.quality.counting import Tally
+from beatlake.quality.counting import Tally, added_up
 from beatlake.workers import forget_archives
 
 #: Rows that travel: to which bucket, of which source of the query there, as an Arrow stream.
 PARCELS = pa.schema([("bucket", pa.int32()), ("source", pa.int32()), ("rows", pa.binary())])
 #: Stands for a source in a parcel of counts taken on the way, and in what the last tasks report.
 COUNTS, _REPORT = -1, -2
+#: Rows by the view that they are in: themselves, or where they are.
+Shares = Mapping[str, pa.Table | Stored]
 _IPC = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
@@ -68,8 +70,9 @@ class Deal:
 
 @dataclass(frozen=True)
 class Write:
-    """Writes the rows of a task to a file of a table."""
+    """Writes the rows of a task to a file of a table, the ``number``th of those asked for."""
 
+    number: int
     target: Target
     checks: Mapping[str, str]
     table: str
@@ -88,73 +91,72 @@ class Write:
             "files": [f.__dict__ for f in written],
             "tallies": [tally.__dict__ for tally in tallies],
         }
-        yield _Parcel(0, _REPORT, json.dumps(report).encode())
+        yield _Parcel(self.number, _REPORT, json.dumps(report).encode())
 
 
 class _Task:
-    """Answers a query and hands its rows on. A class, so that workers import its code."""
+    """Answers queries of the same sources and hands their rows on.
 
-    def __init__(self, query: Query, sink: Deal | Write) -> None:
-        """For a query whose rows go to ``sink``."""
-        self.query, self._sink = query, sink
+    A class, so that workers import its code.
+    """
+
+    def __init__(self, asked: Sequence[tuple[Query, Deal | Write]]) -> None:
+        """For queries, each with what its rows are handed to."""
+        self._asked = tuple(asked)
+        self.query = asked[0][0]
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """The parcels of a partition."""
         forget_archives()
-        for rows, tallies in self.answers(batches):
-            for parcel in self._sink(rows, tallies):
-                yield parcel.batch()
+        for shares, before in self.shares(batches):
+            for number, (query, sink) in enumerate(self._asked):
+                rows, tallies = answer(query, shares)
+                # What was counted on the way here is told once.
+                for parcel in sink(rows, tallies if number else added_up([*before, *tallies])):
+                    yield parcel.batch()
 
-    def answers(
-        self, batches: Iterable[pa.RecordBatch]
-    ) -> Iterator[tuple[pa.Table, Sequence[Tally]]]:
-        """What the query gives of the partition's share of the rows."""
+    def shares(self, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Shares, list[Tally]]]:
+        """The partition's shares of the sources, and what was counted on the way."""
         raise NotImplementedError
 
 
 class Alone(_Task):
-    """Does all of a query."""
+    """Does all of a query, from the data files."""
 
-    def answers(
-        self, batches: Iterable[pa.RecordBatch]
-    ) -> Iterator[tuple[pa.Table, Sequence[Tally]]]:
-        """The whole answer."""
+    def shares(self, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Shares, list[Tally]]]:
+        """Everything."""
         for _ in batches:
             yield self._all(self.query)
 
-    def _all(self, query: Query) -> tuple[pa.Table, list[Tally]]:
+    def _all(self, query: Query) -> tuple[Shares, list[Tally]]:
         shares: dict[str, pa.Table | Stored] = {
             name: source.table for name, source in query.of_kind(Scanned)
         }
-        before: list[Tally] = []
+        tallies: list[Tally] = []
         for name, source in query.of_kind(Dealt):
-            shares[name], tallies = self._all(source.rows)
-            before += tallies
-        return answer(query, shares, before)
+            own, before = self._all(source.rows)
+            shares[name], counted = answer(source.rows, own)
+            tallies += [*before, *counted]
+        return shares, tallies
 
 
 class Scan(_Task):
     """Does a query for the data files whose numbers it is given."""
 
-    def answers(
-        self, batches: Iterable[pa.RecordBatch]
-    ) -> Iterator[tuple[pa.Table, Sequence[Tally]]]:
-        """An answer for each file."""
+    def shares(self, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Shares, list[Tally]]]:
+        """One file after the other."""
         ((name, source),) = self.query.of_kind(Scanned)
         for batch in batches:
             for number in batch.column(0).to_pylist():
                 files = source.table.files[number : number + 1]
-                share = Stored(source.table.schema, files, 0)
-                yield answer(self.query, {name: share}, [])
+                yield {name: Stored(source.table.schema, files, 0)}, []
 
 
 class Bucket(_Task):
     """Does a query for the rows of a bucket."""
 
-    def answers(
-        self, batches: Iterable[pa.RecordBatch]
-    ) -> Iterator[tuple[pa.Table, Sequence[Tally]]]:
-        """The answer for the bucket."""
+    def shares(self, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Shares, list[Tally]]]:
+        """The rows that came."""
         sources = self.query.of_kind(Dealt)
         pieces: list[list[pa.Table]] = [[] for _ in sources]
         tallies: list[Tally] = []
@@ -169,7 +171,7 @@ class Bucket(_Task):
             for number, (name, source) in enumerate(sources)
         }
         del pieces
-        yield answer(self.query, shares, tallies)
+        yield shares, tallies
 
 
 def _stream(rows: pa.Table) -> pa.Buffer:

@@ -78,11 +78,11 @@ def stages(settings: Settings, sha256: Mapping[str, str | None]) -> list[Stage]:
     ]
     aggregate = [
         Stage(
-            f"aggregate.{aggregate.name}",
-            tuple({"silver.recordings": None, f"silver.{aggregate.of}": None}),
-            (f"gold.{aggregate.name}",),
+            f"aggregate.{name}",
+            tuple({"silver.recordings": None, f"silver.{aggregates[0].of}": None}),
+            tuple(f"gold.{aggregate.name}" for aggregate in aggregates),
         )
-        for aggregate in gold.declaration().tables
+        for name, aggregates in gold.declaration().together().items()
     ]
     return [*ingest, *integrate, *aggregate]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from pyspark.sql import SparkSession
 
-from beatlake.aggregate.by_group import aggregate_by
+from beatlake.aggregate.by_group import aggregates
 from beatlake.config import Settings
 from beatlake.datafiles import Target
-from beatlake.exchange import Done, Query, Stored, write
+from beatlake.exchange import Done, Output, Query, Stored, write
 from beatlake.ingest.files import Ingested, ingest
 from beatlake.integrate import beatport, credits, dimensions, links, recordings, spotify
 from beatlake.integrate.common import Inputs
@@ -53,17 +54,25 @@ def build(stage: Stage, context: Context) -> Iterator[Write]:
     if kind == "ingest":
         yield from _ingest(contracts()[name], context)
         return
-    (output,) = stage.outputs
-    table = registry.table(output)
     if kind == "integrate":
         absent = frozenset(context.inputs.absent)
-        query = _INTEGRATE[name](Inputs(context.tables, absent), context.settings)
+        queries = [_INTEGRATE[name](Inputs(context.tables, absent), context.settings)]
     else:
         declared = gold.declaration()
-        aggregate = next(a for a in declared.tables if a.name == name)
-        query = aggregate_by(context.tables, declared, aggregate)
-    target, task_values = context.target(table), context.settings.spark.task_values
-    yield Write(output, lambda: write(context.spark, query, table, target, task_values))
+        queries = aggregates(context.tables, declared, declared.together()[name])
+    outputs = [
+        Output(table, context.target(table), query)
+        for table, query in zip(map(registry.table, stage.outputs), queries, strict=True)
+    ]
+    done: list[Done] = []
+
+    def first() -> Done:
+        done.extend(write(context.spark, outputs, context.settings.spark.task_values))
+        return done[0]
+
+    yield Write(outputs[0].table.name, first)
+    for number, output in enumerate(outputs[1:], 1):
+        yield Write(output.table.name, partial(done.__getitem__, number))
 
 
 _INTEGRATE: Mapping[str, Callable[[Inputs, Settings], Query]] = {

@@ -82,6 +82,18 @@ class Gold(_Strict):
         """The percentiles of one table."""
         return self.quantiles if aggregate.quantiles is None else aggregate.quantiles
 
+    def together(self) -> dict[str, tuple[Aggregate, ...]]:
+        """The tables by the stage that makes them.
+
+        Those of one table of links need the same join, so they are made at once; each of the
+        others is made by itself.
+        """
+        found: dict[str, tuple[Aggregate, ...]] = {}
+        for aggregate in self.tables:
+            stage = aggregate.name if aggregate.of == "recordings" else aggregate.of
+            found[stage] = (*found.get(stage, ()), aggregate)
+        return found
+
 
 @cache
 def declaration() -> Gold:
