@@ -57,3 +57,11 @@ def test_impossible_arguments_are_refused(key: str, value: float, tmp_path: Path
     with pytest.raises(ValueError, match=key):
         generate(tmp_path / "none", **{"progress": False, key: value})  # type: ignore[arg-type]
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux's /proc")
+def test_nothing_of_its_scratch_is_held_when_it_is_done(tmp_path: Path) -> None:
+    generate(tmp_path, scale=0.0002, seed=3, processes=1, progress=False)
+    assert list(tmp_path.glob(".synth-*")) == []
+    # A removed file takes room as long as it is mapped.
+    assert str(tmp_path) not in Path("/proc/self/maps").read_text(encoding="utf-8")

@@ -30,6 +30,7 @@ from beatlake.synth.writer import (
     CHUNK_ROWS,
     Job,
     Piece,
+    forget_world,
     line,
     usable_processes,
     write_piece,
@@ -129,7 +130,11 @@ def _seen(piece: Piece, bar: Progress, task: Any) -> Piece:
 def _workers(processes: int) -> Iterator[Map]:
     """A map in order over jobs: in this process, or in a pool of fresh ones."""
     if processes == 1:
-        yield map
+        try:
+            yield map
+        finally:
+            # The files that it maps take room until it is gone, although they are removed.
+            forget_world()
         return
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         yield pool.imap

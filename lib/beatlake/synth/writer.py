@@ -92,6 +92,11 @@ def _world(folder: Path, counts: Counts, seed: int, people: People) -> World:
     return World.load(folder, counts, seed, people)
 
 
+def forget_world() -> None:
+    """Let go of the world that pieces were written of in this process."""
+    _world.cache_clear()
+
+
 def write_piece(job: Job) -> Piece:
     """Carry out one job; runs in any process, the world is mapped from its folder."""
     world = _world(job.folder, job.counts, job.seed, job.people)
