@@ -35,14 +35,14 @@ def permuted(folder: Path, target: Path) -> None:
         (target / path.name).write_bytes(b"\r\n".join([header, *lines, b""]))
 
 
-def test_permuted_rows_and_other_cores_and_partitions_give_the_same_silver_and_gold(
+def test_permuted_rows_and_other_cores_and_buckets_give_the_same_silver_and_gold(
     tmp_path: Path,
 ) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     generate(first, scale=0.0005, seed=5, clean=True, processes=1, progress=False)
     permuted(first, second)
-    for folder, cores, partitions in ((first, 2, 2), (second, 1, 7)):
-        settings = (f"spark.cores={cores}", f"spark.shuffle_partitions={partitions}")
+    for folder, cores, values in ((first, 2, 1_000_000), (second, 1, 20_000)):
+        settings = (f"spark.cores={cores}", f"spark.task_values={values}")
         run(folder, tmp_path / f"lake-{folder.name}", *settings, "ingest.split_mb=1")
     one, other = (beatlake.open(tmp_path / f"lake-{name}") for name in ("first", "second"))
     compared = 0

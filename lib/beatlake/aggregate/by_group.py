@@ -15,6 +15,7 @@ from beatlake.tables.gold import (
     Gold,
     Measure,
     N,
+    common_groups,
     group_columns,
 )
 
@@ -33,9 +34,8 @@ def aggregates(
         gold: the declaration, for measures and percentiles.
         wanted: the tables, all of the same one; the queries have the same sources.
     """
-    # Rows lie together by what all of the tables group by.
-    common = [c for c in wanted[0].group_by if all(c in other.group_by for other in wanted)]
-    sources = {"recordings": Dealt(_credited(tables, gold, wanted), tuple(common))}
+    rows = Dealt(_credited(tables, gold, wanted), common_groups(wanted))
+    sources = {"recordings": rows}
     return [_by_group(tables, gold, aggregate, sources) for aggregate in wanted]
 
 

@@ -8,6 +8,7 @@ fine groups to coarse ones, mean and deviation follow from them, percentiles do 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Literal
 
@@ -70,6 +71,10 @@ class Gold(_Strict):
             unknown |= set(self.measures_of(aggregate)) - self.measures.keys()
         if unknown:
             raise ValueError(f"conf/gold.yaml names unknown columns or measures {sorted(unknown)}")
+        for stage, aggregates in self.together().items():
+            if not common_groups(aggregates):
+                names = ", ".join(aggregate.name for aggregate in aggregates)
+                raise ValueError(f"conf/gold.yaml: {names} of {stage} share no grouping column")
         return self
 
     def measures_of(self, aggregate: Aggregate) -> dict[str, Measure]:
@@ -93,6 +98,12 @@ class Gold(_Strict):
             stage = aggregate.name if aggregate.of == "recordings" else aggregate.of
             found[stage] = (*found.get(stage, ()), aggregate)
         return found
+
+
+def common_groups(aggregates: Sequence[Aggregate]) -> tuple[str, ...]:
+    """The columns that all of the tables group by."""
+    first, *others = aggregates
+    return tuple(c for c in first.group_by if all(c in other.group_by for other in others))
 
 
 @cache
