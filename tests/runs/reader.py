@@ -43,9 +43,13 @@ def _held(lake: Path) -> OpenLake:
 
 
 def _through_duckdb(opened: OpenLake, figures: Figures, pause: float) -> dict[str, Any]:
+    from beatlake.reading.sql import explained
+
     seen = {}
     for name, figure in figures.items():
-        seen[name] = opened.table(name).duckdb().aggregate(figure).fetchall()[0][0]
+        # A relation is computed when it is fetched, which may be after its files are gone.
+        with explained(opened):
+            seen[name] = opened.table(name).duckdb().aggregate(figure).fetchall()[0][0]
         time.sleep(pause)
     return {"release": opened.release.release, "seen": seen}
 

@@ -14,7 +14,7 @@ from beatlake.datafiles import Target, Written
 from beatlake.exchange.query import Dealt, Query, Scanned, Whole
 from beatlake.exchange.tasks import COUNTS, Alone, Bucket, Deal, Scan, Write
 from beatlake.quality.counting import Tally, added_up
-from beatlake.tables.spec import SpecError, Table
+from beatlake.tables.spec import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
@@ -62,7 +62,7 @@ def write(spark: SparkSession, outputs: Sequence[Output], task_values: int) -> l
     """
     asked: list[tuple[Query, Deal | Write]] = []
     for number, output in enumerate(outputs):
-        _check(output.query.schema, output.table)
+        output.table.require(output.query.schema)
         sink = Write(number, output.target, dict(output.table.checks), output.table.name)
         asked.append((output.query, sink))
     done = [Done([], []) for _ in outputs]
@@ -95,20 +95,6 @@ def _told(
     return [parcel for parcel in parcels.collect() if parcel["source"] != COUNTS]
 
 
-def _check(found: pa.Schema, table: Table) -> None:
-    expected = {c.name: t for c, t in zip(table.columns, table.arrow_schema.types, strict=True)}
-    given = dict(zip(found.names, found.types, strict=True))
-    problems = [f"missing column {name}" for name in expected if name not in given]
-    problems += [f"unexpected column {name}" for name in given if name not in expected]
-    problems += [
-        f"{name} is {given[name]}, expected {kind}"
-        for name, kind in expected.items()
-        if name in given and given[name] != kind
-    ]
-    if problems:
-        raise SpecError(f"{table.name} does not match its spec: " + "; ".join(problems) + ".")
-
-
 def _parcels(
     spark: SparkSession, asked: Sequence[tuple[Query, Deal | Write]], task_values: int
 ) -> DataFrame:
@@ -118,8 +104,8 @@ def _parcels(
     if scanned:
         ((_, source),) = scanned
         # A table without files has a task, too: that nothing was counted must be said.
-        files = source.table.files or (None,)
-        tasks = spark.range(0, len(files), 1, len(files))
+        number = len(source.table.files) or 1
+        tasks = spark.range(0, number, 1, number)
         return tasks.mapInArrow(Scan(asked), _PARCELS_DDL)
     buckets = query.buckets(task_values)
     dealt = [

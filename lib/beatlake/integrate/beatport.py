@@ -6,7 +6,16 @@ from collections.abc import Mapping
 
 from beatlake import dates
 from beatlake.exchange import Dealt, Query, Whole, select
-from beatlake.integrate.common import Inputs, kept, link_counts, merged, one_per_key
+from beatlake.integrate.common import (
+    Inputs,
+    artists_of,
+    kept,
+    link_counts,
+    merged,
+    of_unknown_releases,
+    one_per_key,
+    unique_links,
+)
 from beatlake.quality.counting import flag_counts
 from beatlake.quality.flags import has, with_rules
 from beatlake.quality.rules import Rule
@@ -65,6 +74,7 @@ def beatport_tracks(inputs: Inputs, half_time_below: Mapping[int, float]) -> Que
     Tempo below the limit of its genre is taken as half-time and doubled.
     """
     table, source, columns = "silver.beatport_tracks", "bronze.bp_track", inputs.columns("bp_track")
+    given = "false" if "bp_release" in inputs.absent else "release_id IS NOT NULL"
     stated = "CASE WHEN own.bpm > 0 THEN own.bpm END"
     half_time = is_half_time(stated, "own.genre_id", half_time_below)
     broken = {
@@ -110,7 +120,13 @@ def beatport_tracks(inputs: Inputs, half_time_below: Mapping[int, float]) -> Que
         """,
         {
             "given": Dealt(select(inputs[source], *columns), ("track_id",)),
-            "orphans": Dealt(_of_unknown_releases(inputs), ("track_id",)),
+            "orphans": Dealt(
+                of_unknown_releases(
+                    select(inputs[source], "track_id", "release_id", where=given),
+                    select(inputs["silver.beatport_releases"], "beatport_release_id AS release_id"),
+                ),
+                ("track_id",),
+            ),
             **{name: Whole(inputs[f"silver.{name}"]) for name in _NAMES},
         },
         [
@@ -125,28 +141,6 @@ def beatport_tracks(inputs: Inputs, half_time_below: Mapping[int, float]) -> Que
 _NAMES = ("genres", "subgenres", "keys", "labels")
 
 
-def _of_unknown_releases(inputs: Inputs) -> Query:
-    """The tracks of bronze whose release is not in the data, with its id."""
-    known = "beatport_release_id AS release_id"
-    return Query(
-        "SELECT DISTINCT track_id, release_id FROM tracks ANTI JOIN releases USING (release_id)",
-        {
-            "tracks": Dealt(
-                select(
-                    inputs["bronze.bp_track"],
-                    "track_id",
-                    "release_id",
-                    where="release_id IS NOT NULL"
-                    if "bp_release" not in inputs.absent
-                    else "false",
-                ),
-                ("release_id",),
-            ),
-            "releases": Dealt(select(inputs["silver.beatport_releases"], known), ("release_id",)),
-        },
-    )
-
-
 def _orphan(inputs: Inputs, id_: str, found: str, file: str) -> str:
     """Whether a row names something that the file, if it was given at all, does not have."""
     return "false" if file in inputs.absent else f"({id_} IS NOT NULL AND {found} IS NULL)"
@@ -157,41 +151,24 @@ def beatport_track_artists(inputs: Inputs) -> Query:
     table, source = "silver.beatport_track_artists", "bronze.bp_artist_track"
     columns, key = inputs.columns("bp_artist_track"), ["track_id", "artist_id", "is_remixer"]
     given = [f"coalesce({c}, false) AS {c}" if c == "is_remixer" else c for c in columns]
-    known = {
-        "track": "false" if "bp_track" not in inputs.absent else "true",
-        "artist": "false" if "bp_artist" not in inputs.absent else "true",
-    }
-    unique = Query(
-        f"""
-        SELECT own.*, tracks.track_id IS NOT NULL OR {known["track"]} AS has_track
-        FROM ({one_per_key("links", columns, key)}) own LEFT JOIN tracks USING (track_id)
-        """,
-        {
-            "links": Dealt(select(inputs[source], *given), ("track_id",)),
-            "tracks": Dealt(
-                select(inputs["silver.beatport_tracks"], "beatport_track_id AS track_id"),
-                ("track_id",),
-            ),
-        },
-        [merged(table, source)],
+    unique = unique_links(
+        table,
+        source,
+        select(inputs[source], *given),
+        key,
+        select(inputs["silver.beatport_tracks"], "beatport_track_id AS track_id"),
     )
+    no_tracks, no_artists = (str(file in inputs.absent) for file in ("bp_track", "bp_artist"))
     return Query(
         f"""
         SELECT track_id AS beatport_track_id, links.artist_id AS beatport_artist_id, is_remixer,
-            has_track AS _has_track,
-            artists.artist_id IS NOT NULL OR {known["artist"]} AS _has_artist
+            has_end OR {no_tracks} AS _has_track,
+            artists.artist_id IS NOT NULL OR {no_artists} AS _has_artist
         FROM links LEFT JOIN artists USING (artist_id)
         """,
         {
             "links": Dealt(unique, ("artist_id",)),
-            "artists": Dealt(
-                select(
-                    inputs["silver.artists"],
-                    "beatport_artist_id AS artist_id",
-                    where="artist_source = 'beatport'",
-                ),
-                ("artist_id",),
-            ),
+            "artists": Dealt(artists_of(inputs, "beatport"), ("artist_id",)),
         },
         link_counts(
             table,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from beatlake.exchange import Stored
+from beatlake.exchange import Dealt, Query, Stored, select
 from beatlake.quality.counting import Count
 from beatlake.quality.rules import Rule
 
@@ -60,10 +60,17 @@ def one_per_key(view: str, columns: Sequence[str], key: Sequence[str]) -> str:
         QUALIFY row_number() OVER (PARTITION BY {by} ORDER BY {", ".join(order) or "1"}) = 1"""
 
 
-def merged(table: str, source: str, where: str = "true") -> Count:
-    """The count of rows that `one_per_key` left out."""
-    rows = f"sum(_copies - 1) FILTER (WHERE {where})"
-    example = f"min(_repeated) FILTER (WHERE {where})"
+def merged(table: str, source: str, where: str = "true", of: str = "") -> Count:
+    """The count of rows that `one_per_key` left out.
+
+    Args:
+        table: the table that the rows are for.
+        source: where they come from.
+        where: a condition on the rows that are counted.
+        of: what stands before the names ``_copies`` and ``_repeated``.
+    """
+    rows = f"sum({of}_copies - 1) FILTER (WHERE {where})"
+    example = f"min({of}_repeated) FILTER (WHERE {where})"
     return Count(table, source, "merged", rows, Rule.DUPLICATE_KEY.value, example)
 
 
@@ -83,6 +90,50 @@ def set_aside(table: str, source: str, rule: Rule, where: str, example: str) -> 
 def text_of(key: Sequence[str]) -> str:
     """A key as text for people, its parts told apart."""
     return f"concat_ws(' / ', {', '.join(f'{c}::VARCHAR' for c in key)})"
+
+
+def of_unknown_releases(tracks: Query, releases: Query) -> Query:
+    """The tracks whose release is not in the data, with its id.
+
+    Args:
+        tracks: ``track_id`` and ``release_id`` of tracks.
+        releases: the ``release_id`` of each release.
+    """
+    return Query(
+        "SELECT DISTINCT track_id, release_id FROM tracks ANTI JOIN releases USING (release_id)",
+        {"tracks": Dealt(tracks, ("release_id",)), "releases": Dealt(releases, ("release_id",))},
+    )
+
+
+def artists_of(inputs: Inputs, side: str, *columns: str) -> Query:
+    """The ``artist_id`` of each artist of Spotify or Beatport, with further columns."""
+    return select(
+        inputs["silver.artists"],
+        f"{side}_artist_id AS artist_id",
+        *columns,
+        where=f"artist_source = '{side}'",
+    )
+
+
+def unique_links(table: str, source: str, links: Query, key: Sequence[str], ends: Query) -> Query:
+    """Links, each once, with the columns of their first end and ``has_end``, whether it exists.
+
+    Args:
+        table: the table that the links are meant for.
+        source: where they come from.
+        links: the links.
+        key: the columns that identify a link, that of its first end before the others.
+        ends: what the first end may be, one row each.
+    """
+    end = key[0]
+    return Query(
+        f"""
+        SELECT own.*, ends.* EXCLUDE ({end}), ends.{end} IS NOT NULL AS has_end
+        FROM ({one_per_key("links", links.schema.names, key)}) own LEFT JOIN ends USING ({end})
+        """,
+        {"links": Dealt(links, (end,)), "ends": Dealt(ends, (end,))},
+        [merged(table, source)],
+    )
 
 
 def link_counts(table: str, source: str, ends: Mapping[Rule, tuple[str, str]]) -> list[Count]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from beatlake.exchange import Dealt, Query, Scanned, select
-from beatlake.integrate.common import Inputs
+from beatlake.integrate.common import Inputs, artists_of
 from beatlake.quality.counting import Count
 from beatlake.quality.rules import Rule
 
@@ -124,10 +124,10 @@ def _credited(inputs: Inputs, side: str, detail: str) -> Query:
         [without_isrc("silver.recording_artists", source)],
         keep="isrc IS NOT NULL",
     )
-    names = select(
-        inputs["silver.artists"], artist, "artist_name", where=f"artist_source = '{side}'"
-    )
     return Query(
         "SELECT links.*, artist_name FROM links LEFT JOIN names USING (artist_id)",
-        {"links": Dealt(links, ("artist_id",)), "names": Dealt(names, ("artist_id",))},
+        {
+            "links": Dealt(links, ("artist_id",)),
+            "names": Dealt(artists_of(inputs, side, "artist_name"), ("artist_id",)),
+        },
     )

@@ -8,18 +8,12 @@ from beatlake.integrate.common import Inputs, merged, one_per_key
 from beatlake.integrate.credits import EARLIEST_FIRST, grouped, of_recordings
 from beatlake.quality.counting import Count, flag_counts
 from beatlake.quality.flags import NO_NAMES, has, with_rules
-from beatlake.quality.rules import Rule
+from beatlake.quality.rules import DATE_RULES, Rule
 from beatlake.tables.vocabulary import AUDIO
 
 _TABLE = "silver.recordings"
 #: Beyond this the lengths of analysis and track are not two measurements of one recording.
 _SAME_LENGTH_MS = 1000
-_DATE_RULES = (
-    Rule.YEAR_ONLY_DATE,
-    Rule.YEAR_MONTH_DATE,
-    Rule.IMPOSSIBLE_DATE,
-    Rule.PLACEHOLDER_DATE,
-)
 _TEMPO_RULES = (Rule.HALF_TIME_BPM, Rule.BPM_MISSING)
 #: What a recording takes from its canonical tracks, and from the release of Spotify's.
 _OF_SPOTIFY = (
@@ -138,7 +132,7 @@ def _counts() -> list[Count]:
         Rule.DURATION_MISMATCH,
         Rule.ALL_ZERO_FEATURES,
         Rule.LOUDNESS_ABOVE_ZERO,
-        *_DATE_RULES,
+        *DATE_RULES,
         *_TEMPO_RULES,
     )
     source = "bronze.audio_features"
@@ -292,7 +286,7 @@ def _flags() -> str:
         Rule.NO_SPOTIFY_TRACK: "spotify_track_id IS NULL",
         Rule.NO_BEATPORT_TRACK: "beatport_track_id IS NULL",
         Rule.DURATION_MISMATCH: f"{lengths} > {_SAME_LENGTH_MS}",
-        **{rule: has("date_flags", rule) for rule in _DATE_RULES},
+        **{rule: has("date_flags", rule) for rule in DATE_RULES},
         **{rule: has("beatport_flags", rule) for rule in _TEMPO_RULES},
     }
     return with_rules(f"coalesce(audio_flags, {NO_NAMES})", broken)

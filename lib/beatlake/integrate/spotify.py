@@ -6,22 +6,19 @@ from beatlake import dates
 from beatlake.exchange import Dealt, Query, select
 from beatlake.integrate.common import (
     Inputs,
+    artists_of,
     kept,
     link_counts,
     merged,
+    of_unknown_releases,
     one_per_key,
     set_aside,
+    unique_links,
 )
-from beatlake.quality.counting import Count, flag_counts
+from beatlake.quality.counting import flag_counts
 from beatlake.quality.flags import has, with_rules
-from beatlake.quality.rules import Rule
+from beatlake.quality.rules import DATE_RULES, Rule
 
-_DATE_RULES = (
-    Rule.YEAR_ONLY_DATE,
-    Rule.YEAR_MONTH_DATE,
-    Rule.IMPOSSIBLE_DATE,
-    Rule.PLACEHOLDER_DATE,
-)
 _DURATION_RULES = (Rule.VERY_SHORT_DURATION, Rule.VERY_LONG_DURATION)
 
 
@@ -40,7 +37,7 @@ def releases(inputs: Inputs) -> Query:
         [
             kept(table, source),
             merged(table, source),
-            *flag_counts(table, source, _DATE_RULES, "spotify_release_id"),
+            *flag_counts(table, source, DATE_RULES, "spotify_release_id"),
         ],
     )
 
@@ -78,73 +75,45 @@ def spotify_tracks(inputs: Inputs) -> Query:
                 select(inputs[fetched_from], "track_id", "popularity", "fetched_at AS updated_on"),
                 ("track_id",),
             ),
-            "orphans": Dealt(_of_unknown_releases(inputs), ("track_id",)),
+            "orphans": Dealt(
+                of_unknown_releases(
+                    select(inputs[source], "track_id", "release_id"),
+                    select(inputs["silver.releases"], "spotify_release_id AS release_id"),
+                ),
+                ("track_id",),
+            ),
         },
         [
             kept(table, source, "_is_track"),
             merged(table, source, "_is_track"),
             *flag_counts(table, source, rules, "spotify_track_id"),
             kept(table, fetched_from, "_is_track AND _fetched_copies IS NOT NULL"),
-            Count(
-                table,
-                fetched_from,
-                "merged",
-                "sum(_fetched_copies - 1)",
-                Rule.DUPLICATE_KEY.value,
-                "min(_fetched_repeated)",
-            ),
+            merged(table, fetched_from, of="_fetched"),
             set_aside(table, fetched_from, Rule.ORPHAN_TRACK, "NOT _is_track", "spotify_track_id"),
         ],
         keep="_is_track",
     )
 
 
-def _of_unknown_releases(inputs: Inputs) -> Query:
-    """The tracks of bronze whose release is not in the data, with its id."""
-    return Query(
-        "SELECT DISTINCT track_id, release_id FROM tracks ANTI JOIN releases USING (release_id)",
-        {
-            "tracks": Dealt(
-                select(inputs["bronze.sp_track"], "track_id", "release_id"), ("release_id",)
-            ),
-            "releases": Dealt(
-                select(inputs["silver.releases"], "spotify_release_id AS release_id"),
-                ("release_id",),
-            ),
-        },
-    )
-
-
 def release_artists(inputs: Inputs) -> Query:
     """Which Spotify artists a release is credited to; links to unknown ends are set aside."""
     table, source = "silver.release_artists", "bronze.sp_artist_release"
-    key = ["release_id", "artist_id"]
-    unique = Query(
-        f"""
-        SELECT own.*, releases.release_id IS NOT NULL AS has_release
-        FROM ({one_per_key("links", inputs.columns("sp_artist_release"), key)}) own
-        LEFT JOIN releases USING (release_id)
-        """,
-        {
-            "links": Dealt(
-                select(inputs[source], *inputs.columns("sp_artist_release")), ("release_id",)
-            ),
-            "releases": Dealt(
-                select(inputs["silver.releases"], "spotify_release_id AS release_id"),
-                ("release_id",),
-            ),
-        },
-        [merged(table, source)],
+    unique = unique_links(
+        table,
+        source,
+        select(inputs[source], *inputs.columns("sp_artist_release")),
+        ["release_id", "artist_id"],
+        select(inputs["silver.releases"], "spotify_release_id AS release_id"),
     )
     return Query(
         """
         SELECT release_id AS spotify_release_id, links.artist_id AS spotify_artist_id,
-            has_release AS _has_release, artists.artist_id IS NOT NULL AS _has_artist
+            has_end AS _has_release, artists.artist_id IS NOT NULL AS _has_artist
         FROM links LEFT JOIN artists USING (artist_id)
         """,
         {
             "links": Dealt(unique, ("artist_id",)),
-            "artists": Dealt(_artists(inputs), ("artist_id",)),
+            "artists": Dealt(artists_of(inputs, "spotify"), ("artist_id",)),
         },
         link_counts(
             table,
@@ -161,30 +130,21 @@ def release_artists(inputs: Inputs) -> Query:
 def spotify_track_artists(inputs: Inputs) -> Query:
     """Which Spotify artists a track is credited to, and whether its release is, too."""
     table, source = "silver.spotify_track_artists", "bronze.sp_artist_track"
-    columns = inputs.columns("sp_artist_track")
-    unique = Query(
-        f"""
-        SELECT own.*, tracks.track_id IS NOT NULL AS has_track, tracks.release_id
-        FROM ({one_per_key("links", columns, ["track_id", "artist_id"])}) own
-        LEFT JOIN tracks USING (track_id)
-        """,
-        {
-            "links": Dealt(select(inputs[source], *columns), ("track_id",)),
-            "tracks": Dealt(
-                select(
-                    inputs["silver.spotify_tracks"],
-                    "spotify_track_id AS track_id",
-                    "spotify_release_id AS release_id",
-                ),
-                ("track_id",),
-            ),
-        },
-        [merged(table, source)],
+    unique = unique_links(
+        table,
+        source,
+        select(inputs[source], *inputs.columns("sp_artist_track")),
+        ["track_id", "artist_id"],
+        select(
+            inputs["silver.spotify_tracks"],
+            "spotify_track_id AS track_id",
+            "spotify_release_id AS release_id",
+        ),
     )
     return Query(
         """
         SELECT track_id AS spotify_track_id, links.artist_id AS spotify_artist_id,
-            credited.artist_id IS NOT NULL AS is_release_artist, has_track AS _has_track,
+            credited.artist_id IS NOT NULL AS is_release_artist, has_end AS _has_track,
             artists.artist_id IS NOT NULL AS _has_artist
         FROM links
         LEFT JOIN artists ON artists.artist_id = links.artist_id
@@ -193,7 +153,7 @@ def spotify_track_artists(inputs: Inputs) -> Query:
         """,
         {
             "links": Dealt(unique, ("artist_id",)),
-            "artists": Dealt(_artists(inputs), ("artist_id",)),
+            "artists": Dealt(artists_of(inputs, "spotify"), ("artist_id",)),
             "credited": Dealt(
                 select(
                     inputs["silver.release_artists"],
@@ -212,12 +172,4 @@ def spotify_track_artists(inputs: Inputs) -> Query:
             },
         ),
         keep="_has_track AND _has_artist",
-    )
-
-
-def _artists(inputs: Inputs) -> Query:
-    return select(
-        inputs["silver.artists"],
-        "spotify_artist_id AS artist_id",
-        where="artist_source = 'spotify'",
     )

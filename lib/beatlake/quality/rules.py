@@ -124,6 +124,13 @@ class Rule(Named):
     )
 
 
+#: The rules about a release date.
+DATE_RULES = (
+    Rule.YEAR_ONLY_DATE,
+    Rule.YEAR_MONTH_DATE,
+    Rule.IMPOSSIBLE_DATE,
+    Rule.PLACEHOLDER_DATE,
+)
 #: The rules about one value, for which a contract may set a record aside.
 VALUE_RULES = (
     Rule.MISSING_VALUE,

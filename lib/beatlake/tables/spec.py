@@ -116,8 +116,25 @@ class Table:
         Raises:
             SpecError: naming every missing, unexpected or differently typed column at once.
         """
-        found = {f.name: f.dataType.simpleString() for f in frame.schema.fields}
-        expected = {c.name: c.type for c in self.columns}
+        self._require(
+            {f.name: f.dataType.simpleString() for f in frame.schema.fields},
+            {c.name: c.type for c in self.columns},
+        )
+        return frame.select(*self.column_names)
+
+    def require(self, found: pa.Schema) -> None:
+        """Check that columns in any order are those of the spec, but for their nullability.
+
+        Raises:
+            SpecError: naming every missing, unexpected or differently typed column at once.
+        """
+        expected = self.arrow_schema
+        self._require(
+            dict(zip(found.names, found.types, strict=True)),
+            dict(zip(expected.names, expected.types, strict=True)),
+        )
+
+    def _require(self, found: Mapping[str, object], expected: Mapping[str, object]) -> None:
         problems = [f"missing column {name}" for name in expected if name not in found]
         problems += [f"unexpected column {name}" for name in found if name not in expected]
         problems += [
@@ -127,7 +144,6 @@ class Table:
         ]
         if problems:
             raise SpecError(f"{self.name} does not match its spec: " + "; ".join(problems) + ".")
-        return frame.select(*expected)
 
     def checked(self, frame: DataFrame) -> DataFrame:
         """``frame``, which fails when a row that does not meet the table's checks is read."""
