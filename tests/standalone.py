@@ -178,6 +178,7 @@ class Submitted:
                 on.master,
                 *("pipeline.py", "--input", "input", "--lake", str(lake), "--log", "json"),
                 *("--set", f"spark.task_values={_TASK_VALUES}"),
+                *("--set", f"spark.alone_values={_TASK_VALUES}"),
                 options=options,
             ),
             cwd=folder,

@@ -42,7 +42,12 @@ def test_permuted_rows_and_other_cores_and_buckets_give_the_same_silver_and_gold
     generate(first, scale=0.0005, seed=5, clean=True, processes=1, progress=False)
     permuted(first, second)
     for folder, cores, values in ((first, 2, 1_000_000), (second, 1, 20_000)):
-        settings = (f"spark.cores={cores}", f"spark.task_values={values}")
+        settings = (
+            f"spark.cores={cores}",
+            f"spark.task_values={values}",
+            f"spark.alone_values={values}",
+            f"spark.bucket_rows={values // 100}",
+        )
         run(folder, tmp_path / f"lake-{folder.name}", *settings, "ingest.split_mb=1")
     one, other = (beatlake.open(tmp_path / f"lake-{name}") for name in ("first", "second"))
     compared = 0

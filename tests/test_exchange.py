@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +11,18 @@ from pyspark.errors import PythonException
 from pyspark.sql import SparkSession
 
 from beatlake.datafiles import Target
-from beatlake.exchange import Dealt, Output, Query, Scanned, Stored, Whole, collect, select, write
+from beatlake.exchange import (
+    Dealt,
+    Output,
+    Query,
+    Scanned,
+    Sizes,
+    Stored,
+    Whole,
+    collect,
+    select,
+    write,
+)
 from beatlake.integrate.common import kept, merged, one_per_key
 from beatlake.quality.counting import Count, Tally
 from beatlake.tables.spec import Column, SpecError, Table
@@ -28,7 +40,7 @@ SALES = Table(
     checks={"sold": "n_sales > 0"},
 )
 #: As many values as a task may hold: all of them, and so few that there are many buckets.
-TASKS = pytest.mark.parametrize("task_values", [1_000_000, 25])
+TASKS = pytest.mark.parametrize("sizes", [Sizes(1_000_000, 1_000_000, 100, 2), Sizes(25, 25, 100)])
 TOWNS = [f"town {n}" for n in range(20)]
 
 
@@ -74,18 +86,20 @@ def per_town(tables: dict[str, Stored], countries: str = "countries") -> Query:
 
 @TASKS
 def test_rows_of_equal_keys_meet_and_every_row_is_counted_once(
-    spark: SparkSession, tables: dict[str, Stored], tmp_path: Path, task_values: int
+    spark: SparkSession, tables: dict[str, Stored], tmp_path: Path, sizes: Sizes
 ) -> None:
     target = Target(tmp_path / "silver", SALES.arrow_schema)
     query = per_town(tables)
-    (done,) = write(spark, [Output(SALES, target, query)], task_values)
+    (done,) = write(spark, [Output(SALES, target, query)], sizes)
 
     assert sorted(done.tallies, key=lambda tally: tally.outcome) == [
         Tally("silver.sales", "sales", "kept", 20),
         Tally("silver.sales", "sales", "merged", 580),
         Tally("silver.sales", "sales", "set_aside", 7, "r"),
     ]
-    assert (len(done.files) > 2) == (query.buckets(task_values) > 2) == (task_values == 25)
+    assert (
+        (len(done.files) > 2) == (query.buckets(sizes.task_values) > 2) == (sizes.task_values == 25)
+    )
     assert sum(file.rows for file in done.files) == 20
     rows = pa.concat_tables(
         pa.parquet.read_table(target.directory / file.name) for file in done.files
@@ -98,17 +112,17 @@ def test_rows_of_equal_keys_meet_and_every_row_is_counted_once(
 
 @TASKS
 def test_a_source_without_rows_is_a_view_without_rows(
-    spark: SparkSession, tables: dict[str, Stored], task_values: int
+    spark: SparkSession, tables: dict[str, Stored], sizes: Sizes
 ) -> None:
-    found = collect(spark, per_town(tables, "nothing"), task_values)
+    found = collect(spark, per_town(tables, "nothing"), sizes)
     assert found["country"].null_count == found.num_rows == 20
     empty = select(tables["nothing"], "name")
-    assert collect(spark, empty, task_values).num_rows == 0
+    assert collect(spark, empty, sizes).num_rows == 0
 
 
 @TASKS
 def test_every_task_sees_the_whole_of_a_small_table(
-    spark: SparkSession, tables: dict[str, Stored], task_values: int
+    spark: SparkSession, tables: dict[str, Stored], sizes: Sizes
 ) -> None:
     query = Query(
         "SELECT count(country) AS n, count(*) AS n_all FROM sales LEFT JOIN c ON name = town",
@@ -117,29 +131,85 @@ def test_every_task_sees_the_whole_of_a_small_table(
             "c": Whole(tables["countries"]),
         },
     )
-    found = collect(spark, query, task_values)
-    assert (found.num_rows > 1) == (task_values == 25)
+    found = collect(spark, query, sizes)
+    assert (found.num_rows > 1) == (sizes.task_values == 25)
     assert sum(found["n"].to_pylist()) == 300
     assert sum(found["n_all"].to_pylist()) == 607
 
 
+@pytest.mark.parametrize("bucket_rows", [1_000_000, 100])
+@TASKS
+def test_tables_that_are_cut_by_the_same_key_are_joined_as_they_lie(
+    spark: SparkSession, tables: dict[str, Stored], tmp_path: Path, sizes: Sizes, bucket_rows: int
+) -> None:
+    sizes = replace(sizes, bucket_rows=bucket_rows)
+    spec = Table(
+        "silver.sales",
+        "What was sold.",
+        (Column("town", "string", "Where."), Column("id", "bigint", "Which.")),
+        bucket_by="town",
+    )
+    target = Target(tmp_path / "silver", spec.arrow_schema)
+    query = Query(
+        "SELECT town, id FROM sales",
+        {"sales": Dealt(select(tables["sales"], "town", "id"), ("id",))},
+    )
+    (done,) = write(spark, [Output(spec, target, query)], sizes)
+    files = tuple(str(target.directory / file.name) for file in done.files)
+    cut = Stored(spec.arrow_schema, files, 607, "town")
+    assert (cut.buckets > 1) == (bucket_rows == 100)
+    for number in range(cut.buckets):
+        for other in range(number):
+            assert not towns_in(cut, number) & towns_in(cut, other)
+    assert towns_in(cut, 0) >= {None}
+
+    sales = Query(
+        "SELECT town, id FROM stored",
+        {"stored": Scanned(cut)},
+        [Count("t", "s", "set_aside", "count(*) FILTER (WHERE town IS NULL)", "r")],
+        keep="town IS NOT NULL",
+    )
+    once = Query(
+        "SELECT town, min(id) AS first FROM x GROUP BY town", {"x": Dealt(sales, ("town",))}
+    )
+    joined = Query(
+        "SELECT town, first, count(id) AS n FROM sales LEFT JOIN once USING (town)"
+        " LEFT JOIN c ON c.name = town GROUP BY ALL",
+        {
+            "sales": Dealt(select(cut, "town", "id"), ("town",)),
+            "once": Dealt(once, ("town",)),
+            "c": Dealt(select(tables["countries"], "name"), ("name",)),
+        },
+    )
+    assert joined.buckets_as_they_lie == cut.buckets
+    found = sorted(collect(spark, joined, sizes).to_pylist(), key=lambda row: str(row["town"]))
+    expected = [{"town": t, "first": TOWNS.index(t), "n": 30} for t in sorted(TOWNS)]
+    assert found == [{"town": None, "first": None, "n": 7}, *expected]
+
+
+def towns_in(cut: Stored, number: int) -> set[str | None]:
+    """What towns the files of a bucket have."""
+    files = cut.bucket(number, cut.buckets).files
+    return {town for file in files for town in pa.parquet.read_table(file)["town"].to_pylist()}
+
+
 @TASKS
 def test_a_query_of_whole_tables_is_done_by_one_task(
-    spark: SparkSession, tables: dict[str, Stored], task_values: int
+    spark: SparkSession, tables: dict[str, Stored], sizes: Sizes
 ) -> None:
     query = Query("SELECT count(*) AS n FROM sales", {"sales": Whole(tables["sales"])})
-    assert collect(spark, query, task_values).to_pylist() == [{"n": 607}]
+    assert collect(spark, query, sizes).to_pylist() == [{"n": 607}]
 
 
 @TASKS
 def test_queries_of_the_same_sources_are_answered_in_one_pass(
-    spark: SparkSession, tables: dict[str, Stored], tmp_path: Path, task_values: int
+    spark: SparkSession, tables: dict[str, Stored], tmp_path: Path, sizes: Sizes
 ) -> None:
     first = per_town(tables)
     second = Query("SELECT town, 'X' AS country, 1::BIGINT AS n_sales FROM counted", first.sources)
     targets = [Target(tmp_path / name, SALES.arrow_schema) for name in ("one", "other")]
     outputs = [Output(SALES, t, q) for t, q in zip(targets, (first, second), strict=True)]
-    one, other = write(spark, outputs, task_values)
+    one, other = write(spark, outputs, sizes)
 
     assert {tally.rows for tally in one.tallies} == {20, 580, 7}
     assert other.tallies == []
@@ -147,7 +217,7 @@ def test_queries_of_the_same_sources_are_answered_in_one_pass(
         assert {path.name for path in target.directory.iterdir()} == {f.name for f in done.files}
         assert sum(file.rows for file in done.files) == 20
     with pytest.raises(ValueError, match="same sources"):
-        write(spark, [outputs[0], Output(SALES, targets[1], per_town(tables))], task_values)
+        write(spark, [outputs[0], Output(SALES, targets[1], per_town(tables))], sizes)
 
 
 def test_scanned_sources_are_not_joined(tables: dict[str, Stored]) -> None:
@@ -158,7 +228,7 @@ def test_scanned_sources_are_not_joined(tables: dict[str, Stored]) -> None:
 
 @TASKS
 def test_of_several_rows_of_a_key_the_last_written_then_the_first_by_content_stays(
-    spark: SparkSession, tmp_path: Path, task_values: int
+    spark: SparkSession, tmp_path: Path, sizes: Sizes
 ) -> None:
     rows = [
         {"id": 1, "name": "b", "updated_on": 5},
@@ -177,12 +247,12 @@ def test_of_several_rows_of_a_key_the_last_written_then_the_first_by_content_sta
         {"given": Dealt(select(given, *columns), ("id",))},
         [kept("t", "s"), merged("t", "s")],
     )
-    found = {row["id"]: row["name"] for row in collect(spark, query, task_values).to_pylist()}
+    found = {row["id"]: row["name"] for row in collect(spark, query, sizes).to_pylist()}
     assert found == {1: "b", 2: "x", 3: "c"} | dict.fromkeys(range(4, 40), "d")
     types = {"id": "bigint", "name": "string", "updated_on": "bigint"}
     table = Table("silver.t", "T.", tuple(Column(c, types[c], "A column.") for c in columns))
     target = Target(tmp_path / "t", table.arrow_schema)
-    (done,) = write(spark, [Output(table, target, query)], task_values)
+    (done,) = write(spark, [Output(table, target, query)], sizes)
     assert done.tallies == [
         Tally("t", "s", "kept", 39),
         Tally("t", "s", "merged", 4, "duplicate_key", "2"),
@@ -195,7 +265,7 @@ def test_what_does_not_fit_the_spec_is_named_before_anything_runs(
     query = select(tables["sales"], "id AS town", "town AS place")
     target = Target(tmp_path / "silver", SALES.arrow_schema)
     with pytest.raises(SpecError) as refused:
-        write(spark, [Output(SALES, target, query)], 1)
+        write(spark, [Output(SALES, target, query)], Sizes(1, 1, 1))
     assert str(refused.value) == (
         "silver.sales does not match its spec: missing column country; missing column n_sales;"
         " unexpected column place; town is int64, expected string."
@@ -220,5 +290,5 @@ def test_rows_that_the_spec_forbids_are_not_written(
     target = Target(tmp_path / "silver", SALES.arrow_schema)
     query = select(tables["sales"], *columns)
     with pytest.raises(PythonException, match=said):
-        write(spark, [Output(SALES, target, query)], 1_000_000)
+        write(spark, [Output(SALES, target, query)], Sizes(1_000_000, 1_000_000, 1_000_000))
     assert not list(target.directory.glob("*"))

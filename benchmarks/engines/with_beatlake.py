@@ -11,7 +11,7 @@ from pathlib import Path
 from beatlake.aggregate.by_group import aggregates
 from beatlake.config import load
 from beatlake.datafiles import Written
-from beatlake.exchange import Done, Output, Stored, write
+from beatlake.exchange import Done, Output, Sizes, Stored, write
 from beatlake.lake import Committed, Lake, Stamp
 from beatlake.runs import plan
 from beatlake.runs.inputs import RunInputs, discover
@@ -69,7 +69,7 @@ def main(source: Path, output: Path) -> None:
         tables = {table: stored(table) for table in (RECORDINGS, GENRES)}
         (query,) = aggregates(tables, declared, wanted)
         outputs = [Output(spec, lake.target(spec), query)]
-        return write(spark, outputs, settings.spark.task_values)[0]
+        return write(spark, outputs, Sizes.of(spark, settings.spark))[0]
 
     plan.run_in_order(
         [stage for stage in planned if stage.name in STAGES], run, settings.parallel_stages

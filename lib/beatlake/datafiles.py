@@ -15,16 +15,21 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from beatlake.buckets import bucket_of, divided, file_name
 from beatlake.workers import forget_archives
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-#: Rows are gathered to so many bytes before they are written as a row group.
-_GROUP_BYTES = 64 << 20
+#: What a row group holds, and less where a task has many files open at a time.
+_GROUP_BYTES, _LEAST_GROUP_BYTES = 64 << 20, 16 << 20
 _CODEC = "snappy"
+#: Of so many rows the values are looked at, and a column with fewer different ones than this share
+#: gets a dictionary: others pay for building one that is then given up (a third of writing).
+_SAMPLE, _REPETITIVE = 10_000, 0.3
 
 
 @dataclass(frozen=True)
@@ -47,10 +52,18 @@ class Written:
 class DataFileWriter:
     """Writes one Parquet file, which comes to be with its first rows and is gone after an error."""
 
-    def __init__(self, target: Target) -> None:
-        """For a table; nothing is written yet."""
-        self._target = target
-        self._path = target.directory / f"part-{uuid4()}.{_CODEC}.parquet"
+    def __init__(
+        self, target: Target, begin: str = "part-", group_bytes: int = _GROUP_BYTES
+    ) -> None:
+        """For a table; nothing is written yet.
+
+        Args:
+            target: the table.
+            begin: how the file's name begins.
+            group_bytes: rows are gathered to so many bytes before they are written as a row group.
+        """
+        self._target, self._group_bytes = target, group_bytes
+        self._path = target.directory / f"{begin}{uuid4()}.{_CODEC}.parquet"
         self._waiting: list[pa.Table] = []
         self._waiting_bytes = self._rows = 0
         self._writer: pq.ParquetWriter | None = None
@@ -73,16 +86,20 @@ class DataFileWriter:
         self._waiting.append(rows.select(self._target.schema.names).cast(self._target.schema))
         self._waiting_bytes += rows.nbytes
         self._rows += rows.num_rows
-        if self._waiting_bytes >= _GROUP_BYTES:
+        if self._waiting_bytes >= self._group_bytes:
             self._write()
 
     def _write(self) -> None:
+        group = pa.concat_tables(self._waiting)
         if self._writer is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = pq.ParquetWriter(
-                self._path, self._target.schema, compression=_CODEC, store_schema=False
+                self._path,
+                self._target.schema,
+                compression=_CODEC,
+                store_schema=False,
+                use_dictionary=_repetitive(group),
             )
-        group = pa.concat_tables(self._waiting)
         self._writer.write_table(group, row_group_size=group.num_rows)
         self._waiting, self._waiting_bytes = [], 0
 
@@ -108,6 +125,66 @@ class DataFileWriter:
                 self._writer.close()
             with contextlib.suppress(OSError):
                 self._path.unlink()
+
+
+class DataFileWriters:
+    """Writes a Parquet file for each bucket of a table that gets rows; all are gone on an error."""
+
+    def __init__(self, target: Target, bucket_by: str | None = None, buckets: int = 1) -> None:
+        """For a table, cut by a column into so many buckets; nothing is written yet."""
+        self._target, self._bucket_by, self._buckets = target, bucket_by, buckets
+        self._writers: dict[int, DataFileWriter] = {}
+        self._files = contextlib.ExitStack()
+
+    def __enter__(self) -> DataFileWriters:
+        """The writers themselves."""
+        return self
+
+    def add(self, rows: pa.Table) -> None:
+        """Write rows to the files of their buckets, perhaps later.
+
+        Raises:
+            ValueError: a column that may not be null is.
+        """
+        if self._bucket_by is None or self._buckets == 1:
+            self._file(0).add(rows)
+            return
+        numbers = bucket_of(rows.column(self._bucket_by), self._buckets)
+        for bucket, own in divided(rows, numbers, self._buckets):
+            self._file(bucket).add(own)
+
+    def _file(self, bucket: int) -> DataFileWriter:
+        if bucket not in self._writers:
+            cut = self._buckets > 1
+            begin = file_name(bucket, self._buckets) if cut else "part-"
+            size = max(_LEAST_GROUP_BYTES, _GROUP_BYTES // self._buckets)
+            writer = DataFileWriter(self._target, begin, size if cut else _GROUP_BYTES)
+            self._writers[bucket] = self._files.enter_context(writer)
+        return self._writers[bucket]
+
+    def finish(self) -> list[Written]:
+        """Write what waits and the files' ends; the files that have rows."""
+        return [file for writer in self._writers.values() for file in writer.finish()]
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Remove the files of a task that failed."""
+        self._files.__exit__(kind, error, trace)
+
+
+def _repetitive(rows: pa.Table) -> list[str]:
+    """The columns that hold few different values, as Parquet calls them."""
+    sample = rows.slice(0, _SAMPLE)
+    return [
+        f"{name}.list.element" if pa.types.is_list(column.type) else name
+        for name, column in zip(sample.column_names, sample.columns, strict=True)
+        if pa.types.is_nested(column.type)
+        or pc.count_distinct(column).as_py() < _REPETITIVE * sample.num_rows
+    ]
 
 
 def write_frame(frame: DataFrame, target: Target) -> list[Written]:

@@ -160,7 +160,7 @@ class Lake:
         from beatlake.exchange import Stored
 
         files = self._addresses(table, committed.version)
-        return Stored(table.arrow_schema, tuple(files), committed.rows)
+        return Stored(table.arrow_schema, tuple(files), committed.rows, table.bucket_by)
 
     def _addresses(self, table: Table, version: int) -> list[str]:
         files = self.files(table.name, version)

@@ -57,6 +57,19 @@ class SparkSettings(BaseModel):
         description="Values (rows times columns) that a task of integration or aggregation holds: "
         "8,000,000 take some 100 MB, and several times as much while they are joined.",
     )
+    alone_values: int | None = Field(
+        None,
+        ge=1,
+        description="What has no more values is joined or aggregated by one task with all cores of "
+        "its machine, since moving rows costs more than other machines give; by default 20,000,000 "
+        "on a cluster, and on one machine as many as its memory allows.",
+    )
+    bucket_rows: int = Field(
+        700_000,
+        ge=1,
+        description="Large tables are cut into buckets of about so many rows, which tasks join one "
+        "by one: a recording has some 60 columns, so these take a task about 1 GB.",
+    )
     log_file: Path | None = Field(
         None, description="Where embedded Spark writes its own messages; the cache by default."
     )
@@ -103,6 +116,18 @@ def stop(spark: SparkSession) -> None:
     """Ends a session that `session` started; leaves one that it found."""
     if spark.conf.get(_STARTED_HERE, "false") == "true":
         spark.stop()
+
+
+def cores_of_machine(spark: SparkSession) -> tuple[int, bool]:
+    """How many cores a task may use that has a machine for itself, and if there are others.
+
+    Cores are those of an executor; 1 where Spark does not say how many it has.
+    """
+    master = spark.conf.get("spark.master", "") or ""
+    if local := re.fullmatch(r"local(?:\[(\d+|\*)(?:,\d+)?\])?", master):
+        number = local[1] or "1"
+        return (available_cores() if number == "*" else int(number)), False
+    return int(spark.conf.get("spark.executor.cores", "1") or 1), True
 
 
 def session_conf(settings: SparkSettings) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from beatlake.config import Settings
 from beatlake.datafiles import Target
-from beatlake.exchange import Done, Output, Stored, collect, write
+from beatlake.exchange import Done, Output, Sizes, Stored, collect, write
 from beatlake.integrate.common import Inputs
 from beatlake.integrate.links import orphans
 from beatlake.quality.contract import contracts
@@ -56,8 +56,8 @@ def found(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tupl
     tables = {f"bronze.{file}": bronze(folder, file) for file in FILES}
     query = orphans(Inputs(tables, absent=frozenset({"bp_track"})))
     target = Target(folder / "silver", ORPHANS.arrow_schema)
-    (done,) = write(spark, [Output(ORPHANS, target, query)], 1_000_000)
-    return collect(spark, query, 5).to_pylist(), done
+    (done,) = write(spark, [Output(ORPHANS, target, query)], Sizes(10**6, 10**6, 10**6))
+    return collect(spark, query, Sizes(5, 5, 5)).to_pylist(), done
 
 
 def test_every_file_with_references_is_read_where_they_are_judged() -> None:

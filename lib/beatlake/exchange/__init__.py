@@ -4,11 +4,12 @@ A query is SQL over views. It runs in many tasks, each of which sees its share o
 of one data file, or those whose key falls into the task's bucket, so that rows of equal keys meet.
 Spark runs the tasks, repeats those that fail and moves the rows between them; within a task DuckDB
 computes whole columns at a time, on one core. A query must not depend on which rows share a task,
-beyond those of equal keys, nor on their order. What is small enough is done in a single task.
+beyond those of equal keys, nor on their order. What one machine can do is done in a single task,
+from the data files on and by all cores: no row is moved.
 """
 
 from beatlake.exchange.query import Dealt, Query, Scanned, Stored, Whole, select
-from beatlake.exchange.run import Done, Output, collect, write
+from beatlake.exchange.run import Done, Output, Sizes, collect, write
 
 __all__ = [
     "Dealt",
@@ -16,6 +17,7 @@ __all__ = [
     "Output",
     "Query",
     "Scanned",
+    "Sizes",
     "Stored",
     "Whole",
     "collect",

@@ -2,31 +2,57 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import TypeVar
+from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
 
-from beatlake.quality.counting import Count, Tally, added_up
+from beatlake.buckets import bucket_in
+from beatlake.quality.counting import Count, Tally
 
 #: DuckDB puts aside on disk what passes this; its tasks run side by side.
 _MEMORY_LIMIT = "2GB"
+#: So much is computed ahead while a piece is written.
+_BUFFER = "256MB"
+#: An answer comes in pieces of so many rows, so that nobody needs memory for all of them.
+_PIECE_ROWS = 200_000
 Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A version of a table: its columns, its data files and how many rows they hold."""
+    """A version of a table: its columns, its data files and how many rows they hold.
+
+    Args:
+        schema: the columns.
+        files: where the data files are.
+        rows: how many rows they hold.
+        bucket_by: the column by which the files may be cut into buckets.
+    """
 
     schema: pa.Schema
     files: tuple[str, ...]
     rows: int
+    bucket_by: str | None = None
+
+    @cached_property
+    def buckets(self) -> int:
+        """Into how many buckets its files are cut; 1 where they are not all cut alike."""
+        counts = {bucket_in(os.path.basename(file))[1] for file in self.files}
+        return counts.pop() if self.bucket_by and len(counts) == 1 else 1
+
+    def bucket(self, number: int, buckets: int) -> Stored:
+        """The part that is in a bucket, of as many as the files are cut into or fewer."""
+        files = [f for f in self.files if bucket_in(os.path.basename(f))[0] % buckets == number]
+        return replace(self, files=tuple(files))
 
 
 @dataclass(frozen=True)
@@ -45,10 +71,26 @@ class Whole:
 
 @dataclass(frozen=True)
 class Dealt:
-    """A source whose rows go to the bucket of their key: equal integers or texts meet."""
+    """A source whose rows go to the bucket of their key: equal integers or texts meet.
+
+    Where the rows come from tables that are cut by that very column, they are in their buckets
+    already and stay where they are: the column must be the table's own, as it is.
+    """
 
     rows: Query
     by: tuple[str, ...]
+
+    @cached_property
+    def buckets(self) -> int:
+        """Into how many buckets its rows are cut as they lie; 1 where they must be dealt."""
+        found = [
+            source.buckets if isinstance(source, Dealt) and source.by == self.by else 1
+            for source in self.rows.sources.values()
+            if isinstance(source, Dealt)
+        ]
+        for _, scanned in self.rows.of_kind(Scanned):
+            found.append(scanned.table.buckets if (scanned.table.bucket_by,) == self.by else 1)
+        return min(found, default=1)
 
 
 @dataclass(frozen=True)
@@ -97,6 +139,12 @@ class Query:
         sources = self.sources.values()
         return max(s.rows.rows if isinstance(s, Dealt) else s.table.rows for s in sources)
 
+    @cached_property
+    def buckets_as_they_lie(self) -> int:
+        """Into how many buckets those of its sources are cut that need not be dealt; 1 if none."""
+        cut = [source.buckets for _, source in self.of_kind(Dealt) if source.buckets > 1]
+        return min(cut, default=1)
+
     def buckets(self, task_values: int) -> int:
         """Into how many buckets its dealt sources go.
 
@@ -121,18 +169,108 @@ def select(table: Stored, *columns: str, where: str | None = None) -> Query:
     return Query(f"SELECT {', '.join(columns)} FROM stored{condition}", {"stored": Scanned(table)})
 
 
-def answer(query: Query, shares: Mapping[str, pa.Table | Stored]) -> tuple[pa.Table, list[Tally]]:
-    """The rows of a query that go on, and what was counted of them.
+def answer(
+    views: duckdb.DuckDBPyConnection, query: Query, sources: str = ""
+) -> Iterator[tuple[pa.Table, list[Tally]]]:
+    """The rows of a query that go on, in pieces, each with what was counted of it.
 
     Args:
+        views: has the query's sources as views, unless they are given.
         query: the query.
-        shares: the rows of its scanned or dealt sources, or where they are.
+        sources: a WITH clause that says what they are (`gathered`).
     """
-    whole = {name: source.table for name, source in query.of_kind(Whole)}
-    with views_of({**shares, **whole}) as views:
-        result = views.sql(query.sql).to_arrow_table()
-        tallies = _counted(views, result, query.counts)
-        return _going_on(views, result, query), added_up(tallies)
+    reader = views.sql(f"{sources} SELECT * FROM ({query.sql})").to_arrow_reader(_PIECE_ROWS)
+    pieces = (pa.Table.from_batches([batch]) for batch in reader)
+    # That nothing was counted must be said, too.
+    first = next(pieces, reader.schema.empty_table())
+    with views_of({}) as beside:
+        for piece in itertools.chain([first], pieces):
+            beside.register("result", piece)
+            tallies = _totals(beside, "result", query.counts)
+            yield _going_on(beside, piece, query), tallies
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a task sees of a query's dealt sources: one bucket, of which some rows were dealt.
+
+    Args:
+        bucket: the bucket's number.
+        buckets: how many there are; 1 stands for everything.
+        dealt: the rows of those sources that were dealt, by name; the others lie in their files.
+    """
+
+    bucket: int = 0
+    buckets: int = 1
+    dealt: Mapping[str, pa.Table] = field(default_factory=dict)
+
+
+def gathered(
+    views: duckdb.DuckDBPyConnection, query: Query, share: Share, *, often: bool = False
+) -> tuple[str, list[Tally]]:
+    """A share of a query's sources, from the data files on, as a WITH clause; what was counted.
+
+    DuckDB then plans all steps as one: it reads the columns that the last of them needs, and
+    holds no more than it must. Only what would otherwise be computed again, because it is counted
+    or asked for often, becomes a table of the connection first.
+
+    Args:
+        views: where the query will be run.
+        query: the query.
+        share: which rows.
+        often: whether other queries of the same sources follow.
+    """
+    steps: list[str] = []
+    tallies: list[Tally] = []
+    for name, source in query.sources.items():
+        if name in share.dealt:
+            steps.append(f"{name} AS NOT MATERIALIZED ({_registered(views, share.dealt[name])})")
+        elif isinstance(source, Dealt):
+            own = replace(share, dealt={})
+            sql, counted = _step(views, source.rows, own, often=often)
+            # Data files are read again for fewer columns, rather than held.
+            how = "" if source.rows.of_kind(Dealt) else "NOT MATERIALIZED "
+            steps.append(f"{name} AS {how}({sql})")
+            tallies += counted
+        else:
+            table = source.table
+            if isinstance(source, Scanned) and share.buckets > 1:
+                table = table.bucket(share.bucket, share.buckets)
+            steps.append(f"{name} AS NOT MATERIALIZED ({_all_rows(views, table)})")
+    return f"WITH {', '.join(steps)}", tallies
+
+
+def _step(
+    views: duckdb.DuckDBPyConnection, query: Query, share: Share, *, often: bool
+) -> tuple[str, list[Tally]]:
+    """SQL for the rows of a query that go on to another one, and what was counted."""
+    sources, tallies = gathered(views, query, share)
+    rows = f"({sources} SELECT * FROM ({query.sql}))"
+    # Counting what lies in data files reads the columns that it needs.
+    if query.of_kind(Dealt) and (query.counts or often):
+        table = f"step_{uuid4().hex}"
+        views.execute(f"CREATE TEMP TABLE {table} AS {rows}")
+        rows = table
+    tallies += _totals(views, rows, query.counts)
+    kept = "" if query.keep is None else f" WHERE {query.keep}"
+    return f"SELECT {', '.join(query.schema.names)} FROM {rows}{kept}", tallies
+
+
+def _all_rows(views: duckdb.DuckDBPyConnection, table: Stored) -> str:
+    if table.files:
+        return f"SELECT * FROM {_files(table)}"
+    return _registered(views, table.schema.empty_table())
+
+
+def _registered(views: duckdb.DuckDBPyConnection, rows: pa.Table) -> str:
+    name = f"rows_{uuid4().hex}"
+    views.register(name, rows)
+    return f"SELECT * FROM {name}"
+
+
+def _files(table: Stored) -> str:
+    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in table.files)
+    return f"read_parquet([{listed}], hive_partitioning = false)"
 
 
 def _going_on(views: duckdb.DuckDBPyConnection, result: pa.Table, query: Query) -> pa.Table:
@@ -144,16 +282,13 @@ def _going_on(views: duckdb.DuckDBPyConnection, result: pa.Table, query: Query) 
     return shown.filter(kept.column(0))
 
 
-def _counted(
-    views: duckdb.DuckDBPyConnection, result: pa.Table, counts: Sequence[Count]
-) -> list[Tally]:
+def _totals(views: duckdb.DuckDBPyConnection, rows: str, counts: Sequence[Count]) -> list[Tally]:
     if not counts:
         return []
-    views.register("result", result)
     parts = [f"{c.rows}, {c.example or 'NULL'}" for c in counts]
-    (found,) = views.execute(f"SELECT {', '.join(parts)} FROM result").fetchall()
+    (found,) = views.execute(f"SELECT {', '.join(parts)} FROM {rows}").fetchall()
     values = zip(counts, found[::2], found[1::2], strict=True)
-    return [count.tally(int(rows or 0), example) for count, rows, example in values]
+    return [count.tally(int(number or 0), example) for count, number, example in values]
 
 
 def _schema(source: Scanned | Whole | Dealt) -> pa.Schema:
@@ -169,6 +304,8 @@ def _database() -> duckdb.DuckDBPyConnection:
         config={
             "threads": 1,
             "memory_limit": _MEMORY_LIMIT,
+            # No query depends on the order of rows.
+            "preserve_insertion_order": False,
             "temp_directory": os.path.join(folder, f"duckdb-{os.getpid()}"),
             "python_enable_replacements": False,
             "autoinstall_known_extensions": False,
@@ -177,23 +314,24 @@ def _database() -> duckdb.DuckDBPyConnection:
     )
 
 
+def use_cores(number: int) -> None:
+    """Have queries from now on use so many cores."""
+    _database().execute(f"SET threads = {number}")
+
+
 @contextmanager
 def views_of(sources: Mapping[str, pa.Table | Stored]) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection in which the sources are views."""
     views = _database().cursor()
     try:
-        views.execute("SET TimeZone = 'UTC'")
+        views.execute(f"SET TimeZone = 'UTC'; SET streaming_buffer_size = '{_BUFFER}'")
         for name, source in sources.items():
             if isinstance(source, pa.Table):
                 views.register(name, source)
             elif not source.files:
                 views.register(name, source.schema.empty_table())
             else:
-                files = ", ".join("'" + file.replace("'", "''") + "'" for file in source.files)
-                views.execute(
-                    f"CREATE TEMP VIEW {name} AS"
-                    f" SELECT * FROM read_parquet([{files}], hive_partitioning = false)"
-                )
+                views.execute(f"CREATE TEMP VIEW {name} AS SELECT * FROM {_files(source)}")
         yield views
     finally:
         views.close()

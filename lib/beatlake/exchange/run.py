@@ -11,16 +11,21 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from beatlake.datafiles import Target, Written
-from beatlake.exchange.query import Dealt, Query, Scanned, Whole
-from beatlake.exchange.tasks import COUNTS, Alone, Bucket, Deal, Scan, Write
+from beatlake.environment import total_memory_mb
+from beatlake.exchange.query import Dealt, Query, Scanned
+from beatlake.exchange.tasks import BUCKET, COUNTS, Deal, Join, Scan, Write
 from beatlake.quality.counting import Tally, added_up
+from beatlake.session import SparkSettings, cores_of_machine
 from beatlake.tables.spec import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
 
-#: What has no more values than this is done in one task: moving rows would cost more.
-_SMALL_VALUES = 2_000_000
+#: What one task does by itself on a cluster, and for each MB of memory on a machine without others:
+#: some 16 bytes a value, of which DuckDB holds a part.
+_ON_A_CLUSTER, _PER_MB = 20_000_000, 40_000
+#: What is not worth a second task, and what one holds without putting any of it aside, in values.
+_HARDLY_ANY, _HELD = 2_000_000, 60_000_000
 _PARCELS_DDL = "bucket int, source int, rows binary"
 
 
@@ -41,17 +46,61 @@ class Output:
     query: Query
 
 
-def write(spark: SparkSession, outputs: Sequence[Output], task_values: int) -> list[Done]:
+@dataclass(frozen=True)
+class Sizes:
+    """How much a task may hold, in values (rows times columns).
+
+    Args:
+        task_values: where rows are dealt to buckets.
+        alone_values: a query of which no step has more is done by one task: moving rows would
+            cost more than the cores of other machines give.
+        bucket_rows: tables are cut into buckets of about so many rows.
+        cores: how many cores a task may use that runs alone.
+    """
+
+    task_values: int
+    alone_values: int
+    bucket_rows: int
+    cores: int = 1
+
+    def alone(self, query: Query) -> bool:
+        """Whether one task does all of a query."""
+        if query.of_kind(Scanned):
+            # Data files that are only read are read side by side.
+            return query.is_small(min(self.alone_values, _HARDLY_ANY))
+        if not query.of_kind(Dealt):
+            return True
+        limit = self.alone_values
+        if query.buckets_as_they_lie > 1:
+            # Rows that lie in buckets need not move to be shared out.
+            limit = min(limit, _HELD)
+        return query.is_small(limit)
+
+    def buckets(self, query: Query) -> int:
+        """Into how many buckets the rows of a query are cut: a power of two."""
+        return 1 << max(0, -(-query.rows // self.bucket_rows) - 1).bit_length()
+
+    @classmethod
+    def of(cls, spark: SparkSession, settings: SparkSettings) -> Sizes:
+        """What suits a session: one machine does alone what its memory and disk allow."""
+        cores, others = cores_of_machine(spark)
+        fitting = _ON_A_CLUSTER if others else total_memory_mb() * _PER_MB
+        alone = settings.alone_values or fitting
+        return cls(settings.task_values, alone, settings.bucket_rows, cores)
+
+
+def write(spark: SparkSession, outputs: Sequence[Output], sizes: Sizes) -> list[Done]:
     """Run queries and write their rows as data files, one for each task that has some.
 
-    A task that fails is run again; its first file is removed where the worker still can, and named
-    by nobody otherwise.
+    The files of a table that its spec cuts by a column are one for each bucket. A task that fails
+    is run again; its first files are removed where the worker still can, and named by nobody
+    otherwise.
 
     Args:
         spark: a session.
         outputs: the tables. Several must be of queries of the very same sources, which are then
-            gathered once.
-        task_values: how many values (rows times columns) a task may hold.
+            gathered once, and not be cut into buckets.
+        sizes: how much a task may hold.
 
     Returns:
         What became of each, in their order.
@@ -62,44 +111,55 @@ def write(spark: SparkSession, outputs: Sequence[Output], task_values: int) -> l
     """
     asked: list[tuple[Query, Deal | Write]] = []
     for number, output in enumerate(outputs):
-        output.table.require(output.query.schema)
-        sink = Write(number, output.target, dict(output.table.checks), output.table.name)
-        asked.append((output.query, sink))
+        table, query = output.table, output.query
+        table.require(query.schema)
+        buckets = sizes.buckets(query) if table.bucket_by else 1
+        if table.bucket_by and buckets > 1 and not _ends_in_buckets(query, table.bucket_by, sizes):
+            # Each of many tasks would write a small file for each bucket.
+            query = Query("SELECT * FROM rows", {"rows": Dealt(query, (table.bucket_by,))})
+        sink = Write(
+            number, output.target, dict(table.checks), table.name, table.bucket_by, buckets
+        )
+        asked.append((query, sink))
     done = [Done([], []) for _ in outputs]
-    for parcel in _told(spark, asked, task_values):
+    for parcel in _told(spark, asked, sizes):
         report = json.loads(bytes(parcel["rows"]))
         done[parcel["bucket"]].tallies.extend(Tally(**t) for t in report["tallies"])
         done[parcel["bucket"]].files.extend(Written(**f) for f in report["files"])
     return [Done(sorted(d.files, key=lambda f: f.name), added_up(d.tallies)) for d in done]
 
 
-def collect(spark: SparkSession, query: Query, task_values: int) -> pa.Table:
+def _ends_in_buckets(query: Query, bucket_by: str, sizes: Sizes) -> bool:
+    """Whether the last tasks of a query have all rows, or those of some buckets."""
+    by = {source.by for _, source in query.of_kind(Dealt)}
+    return sizes.alone(query) or (query.buckets_as_they_lie > 1 and by == {(bucket_by,)})
+
+
+def collect(spark: SparkSession, query: Query, sizes: Sizes) -> pa.Table:
     """The rows of a query, which must be few; those of each task follow one another."""
-    told = _told(spark, [(query, Deal(0, (), 1))], task_values)
+    told = _told(spark, [(query, Deal(0, (), 1))], sizes)
     tables = [pa.ipc.open_stream(parcel["rows"]).read_all() for parcel in told]
     return pa.concat_tables([query.schema.empty_table(), *tables])
 
 
 def _told(
-    spark: SparkSession, asked: Sequence[tuple[Query, Deal | Write]], task_values: int
+    spark: SparkSession, asked: Sequence[tuple[Query, Deal | Write]], sizes: Sizes
 ) -> list[Row]:
     """What the last tasks hand on, without what was counted for the next ones."""
     query, _ = asked[0]
     if any(other.sources is not query.sources for other, _ in asked):
         raise ValueError("Queries that are asked together must have the same sources.")
-    spread = len(query.sources) > len(query.of_kind(Whole))
-    if not spread or query.is_small(min(task_values, _SMALL_VALUES)):
-        parcels = spark.range(0, 1, 1, 1).mapInArrow(Alone(asked), _PARCELS_DDL)
-    else:
-        parcels = _parcels(spark, asked, task_values)
-    return [parcel for parcel in parcels.collect() if parcel["source"] != COUNTS]
+    told = _parcels(spark, asked, sizes).collect()
+    return [parcel for parcel in told if parcel["source"] != COUNTS]
 
 
 def _parcels(
-    spark: SparkSession, asked: Sequence[tuple[Query, Deal | Write]], task_values: int
+    spark: SparkSession, asked: Sequence[tuple[Query, Deal | Write]], sizes: Sizes
 ) -> DataFrame:
     """What the tasks of queries of the same sources hand on, a row for each parcel."""
     query, _ = asked[0]
+    if sizes.alone(query):
+        return _buckets(spark, 1).mapInArrow(Join(asked, 1, sizes.cores), _PARCELS_DDL)
     scanned = query.of_kind(Scanned)
     if scanned:
         ((_, source),) = scanned
@@ -107,10 +167,22 @@ def _parcels(
         number = len(source.table.files) or 1
         tasks = spark.range(0, number, 1, number)
         return tasks.mapInArrow(Scan(asked), _PARCELS_DDL)
-    buckets = query.buckets(task_values)
+    lying = query.buckets_as_they_lie
+    buckets = lying if lying > 1 else max(2, query.buckets(sizes.task_values))
+    together = _buckets(spark, buckets)
     dealt = [
-        _parcels(spark, [(source.rows, Deal(number, source.by, buckets))], task_values)
+        _parcels(spark, [(source.rows, Deal(number, source.by, buckets, lying > 1))], sizes)
         for number, (_, source) in enumerate(query.of_kind(Dealt))
+        if source.buckets == 1
     ]
-    together = reduce(lambda one, other: one.unionAll(other), dealt)
-    return together.repartitionById(buckets, "bucket").mapInArrow(Bucket(asked), _PARCELS_DDL)
+    if dealt:
+        together = reduce(lambda one, other: one.unionAll(other), dealt, together)
+        together = together.repartitionById(buckets, "bucket")
+    return together.mapInArrow(Join(asked, buckets), _PARCELS_DDL)
+
+
+def _buckets(spark: SparkSession, number: int) -> DataFrame:
+    """A parcel without rows for each bucket, in a partition of its own."""
+    return spark.range(0, number, 1, number).selectExpr(
+        "int(id) AS bucket", f"{BUCKET} AS source", "binary('') AS rows"
+    )

@@ -4,23 +4,39 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from beatlake.datafiles import DataFileWriter, Target
-from beatlake.exchange.query import Dealt, Query, Scanned, Stored, answer, views_of
+from beatlake.buckets import bucket_of, divided
+from beatlake.datafiles import DataFileWriters, Target
+from beatlake.exchange.query import (
+    Dealt,
+    Query,
+    Scanned,
+    Share,
+    Whole,
+    answer,
+    gathered,
+    use_cores,
+    views_of,
+)
 from beatlake.quality.counting import Tally, added_up
 from beatlake.workers import forget_archives
 
 #: Rows that travel: to which bucket, of which source of the query there, as an Arrow stream.
 PARCELS = pa.schema([("bucket", pa.int32()), ("source", pa.int32()), ("rows", pa.binary())])
+#: Rows are gathered to so many bytes before they are dealt.
+_DEALT_BYTES = 256 << 20
 #: Stands for a source in a parcel of counts taken on the way, and in what the last tasks report.
 COUNTS, _REPORT = -1, -2
-#: Rows by the view that they are in: themselves, or where they are.
-Shares = Mapping[str, pa.Table | Stored]
+#: Stands for one in a parcel without rows, which makes sure that a bucket is seen to.
+BUCKET = -3
+#: Rows in pieces, each with what was counted of it.
+Answer = Iterable[tuple[pa.Table, Sequence[Tally]]]
 _IPC = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
@@ -41,57 +57,99 @@ class _Parcel(NamedTuple):
 
 @dataclass(frozen=True)
 class Deal:
-    """Hands the rows of a task on to the buckets of the query that they are a source of."""
+    """Hands the rows of a task on to the buckets of the query that they are a source of.
+
+    Args:
+        source: which of its dealt sources they are.
+        by: the columns whose values must meet.
+        buckets: how many there are.
+        lasting: whether others rows lie in their buckets in files, so that these must go by what
+            stays the same (`beatlake.buckets`) and not by DuckDB's hash, which is faster.
+    """
 
     source: int
     by: tuple[str, ...]
     buckets: int
+    lasting: bool = False
 
-    def __call__(self, rows: pa.Table, tallies: Sequence[Tally]) -> Iterator[_Parcel]:
-        """The parcels."""
-        if tallies:
+    def __call__(self, answer: Answer, before: Sequence[Tally]) -> Iterator[_Parcel]:
+        """The parcels of rows and of what was counted, before them too."""
+        waiting: list[pa.Table] = []
+        tallies = list(before)
+        for rows, counted in answer:
+            tallies += counted
+            waiting.append(rows)
+            if sum(each.nbytes for each in waiting) > _DEALT_BYTES:
+                yield from self._dealt(waiting)
+                waiting = []
+        yield from self._dealt(waiting)
+        if tallies := added_up(tallies):
             yield _Parcel(0, COUNTS, json.dumps([t.__dict__ for t in tallies]).encode())
-        if not rows.num_rows:
+
+    def _dealt(self, waiting: Sequence[pa.Table]) -> Iterator[_Parcel]:
+        rows = pa.concat_tables(waiting) if waiting else None
+        if not rows:
             return
         if self.buckets == 1:
             yield _Parcel(0, self.source, _stream(rows))
             return
-        number = f"(hash({', '.join(self.by)}) % {self.buckets})::INTEGER AS bucket"
+        for bucket, share in divided(rows, self._bucket_of(rows), self.buckets):
+            yield _Parcel(bucket, self.source, _stream(share))
+
+    def _bucket_of(self, rows: pa.Table) -> npt.NDArray[np.int64]:
+        if self.lasting:
+            (key,) = self.by
+            return bucket_of(rows.column(key), self.buckets)
+        number = f"(hash({', '.join(self.by)}) % {self.buckets})::BIGINT AS bucket"
         with views_of({"dealt": rows}) as views:
-            numbered = views.sql(f"SELECT {number} FROM dealt").to_arrow_table()
-        bucket_of = numbered.column(0).to_numpy()
-        ordered = rows.take(pa.array(np.argsort(bucket_of, kind="stable")))
-        begin = 0
-        for bucket, size in enumerate(np.bincount(bucket_of, minlength=self.buckets)):
-            if size:
-                yield _Parcel(bucket, self.source, _stream(ordered.slice(begin, size)))
-            begin += size
+            found = views.sql(f"SELECT {number} FROM dealt").to_arrow_table().column(0)
+        numbers: npt.NDArray[np.int64] = found.to_numpy()
+        return numbers
 
 
 @dataclass(frozen=True)
 class Write:
-    """Writes the rows of a task to a file of a table, the ``number``th of those asked for."""
+    """Writes the rows of a task to files of a table, the ``number``th of those asked for.
+
+    Args:
+        number: which of the tables.
+        target: where it lies.
+        checks: conditions that every row must meet, by name.
+        table: its name, for messages.
+        bucket_by: the column by which rows are divided into files; None for one file.
+        buckets: into how many.
+    """
 
     number: int
     target: Target
     checks: Mapping[str, str]
     table: str
+    bucket_by: str | None = None
+    buckets: int = 1
 
-    def __call__(self, rows: pa.Table, tallies: Sequence[Tally]) -> Iterator[_Parcel]:
-        """A report of what was written and counted."""
+    def __call__(self, answer: Answer, before: Sequence[Tally]) -> Iterator[_Parcel]:
+        """A report of what was written and counted, before it too."""
+        tallies = list(before)
+        with DataFileWriters(self.target, self.bucket_by, self.buckets) as files:
+            for rows, counted in answer:
+                self._check(rows)
+                files.add(rows)
+                tallies += counted
+            written = files.finish()
+        report = {
+            "files": [f.__dict__ for f in written],
+            "tallies": [tally.__dict__ for tally in added_up(tallies)],
+        }
+        yield _Parcel(self.number, _REPORT, json.dumps(report).encode())
+
+    def _check(self, rows: pa.Table) -> None:
+        if not self.checks:
+            return
         with views_of({"written": rows}) as views:
             for name, condition in self.checks.items():
                 broken = f"SELECT count(*) FROM written WHERE ({condition}) IS NOT TRUE"
                 if found := views.execute(broken).fetchall()[0][0]:
                     raise ValueError(f"{found} rows of {self.table} break the check {name}.")
-        with DataFileWriter(self.target) as file:
-            file.add(rows)
-            written = file.finish()
-        report = {
-            "files": [f.__dict__ for f in written],
-            "tallies": [tally.__dict__ for tally in tallies],
-        }
-        yield _Parcel(self.number, _REPORT, json.dumps(report).encode())
 
 
 class _Task:
@@ -102,76 +160,93 @@ class _Task:
 
     def __init__(self, asked: Sequence[tuple[Query, Deal | Write]]) -> None:
         """For queries, each with what its rows are handed to."""
-        self._asked = tuple(asked)
+        self.asked = tuple(asked)
         self.query = asked[0][0]
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """The parcels of a partition."""
         forget_archives()
-        for shares, before in self.shares(batches):
-            for number, (query, sink) in enumerate(self._asked):
-                rows, tallies = answer(query, shares)
-                # What was counted on the way here is told once.
-                for parcel in sink(rows, tallies if number else added_up([*before, *tallies])):
-                    yield parcel.batch()
+        for sink, rows, before in self.answers(batches):
+            for parcel in sink(rows, before):
+                yield parcel.batch()
 
-    def shares(self, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Shares, list[Tally]]]:
-        """The partition's shares of the sources, and what was counted on the way."""
+    def answers(
+        self, batches: Iterable[pa.RecordBatch]
+    ) -> Iterator[tuple[Deal | Write, Answer, Sequence[Tally]]]:
+        """Of each query where its rows go, its answer, and what was counted on the way to it."""
         raise NotImplementedError
-
-
-class Alone(_Task):
-    """Does all of a query, from the data files."""
-
-    def shares(self, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Shares, list[Tally]]]:
-        """Everything."""
-        for _ in batches:
-            yield self._all(self.query)
-
-    def _all(self, query: Query) -> tuple[Shares, list[Tally]]:
-        shares: dict[str, pa.Table | Stored] = {
-            name: source.table for name, source in query.of_kind(Scanned)
-        }
-        tallies: list[Tally] = []
-        for name, source in query.of_kind(Dealt):
-            own, before = self._all(source.rows)
-            shares[name], counted = answer(source.rows, own)
-            tallies += [*before, *counted]
-        return shares, tallies
 
 
 class Scan(_Task):
     """Does a query for the data files whose numbers it is given."""
 
-    def shares(self, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Shares, list[Tally]]]:
+    def answers(
+        self, batches: Iterable[pa.RecordBatch]
+    ) -> Iterator[tuple[Deal | Write, Answer, Sequence[Tally]]]:
         """One file after the other."""
+        use_cores(1)
         ((name, source),) = self.query.of_kind(Scanned)
+        whole = {name: source.table for name, source in self.query.of_kind(Whole)}
         for batch in batches:
             for number in batch.column(0).to_pylist():
-                files = source.table.files[number : number + 1]
-                yield {name: Stored(source.table.schema, files, 0)}, []
+                file = replace(source.table, files=source.table.files[number : number + 1])
+                with views_of({name: file, **whole}) as views:
+                    for query, sink in self.asked:
+                        yield sink, answer(views, query), []
 
 
-class Bucket(_Task):
-    """Does a query for the rows of a bucket."""
+class Join(_Task):
+    """Does a query for some buckets, whose rows it is sent or finds in data files."""
 
-    def shares(self, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Shares, list[Tally]]]:
-        """The rows that came."""
+    def __init__(
+        self, asked: Sequence[tuple[Query, Deal | Write]], buckets: int = 1, cores: int = 1
+    ) -> None:
+        """For queries, each with what its rows are handed to.
+
+        Args:
+            asked: the queries.
+            buckets: how many there are; one for everything.
+            cores: how many a task may use.
+        """
+        super().__init__(asked)
+        self._buckets, self._cores = buckets, cores
+
+    def answers(
+        self, batches: Iterable[pa.RecordBatch]
+    ) -> Iterator[tuple[Deal | Write, Answer, Sequence[Tally]]]:
+        """One bucket after the other."""
+        use_cores(self._cores)
+        for share, counted in self._shares(batches):
+            with views_of({}) as views:
+                sources, before = gathered(views, self.query, share, often=len(self.asked) > 1)
+                for number, (query, sink) in enumerate(self.asked):
+                    # What was counted on the way here is told once.
+                    told = [] if number else [*counted, *before]
+                    yield sink, answer(views, query, sources), told
+
+    def _shares(self, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Share, list[Tally]]]:
+        """The buckets of the partition, with what was counted on the way there."""
         sources = self.query.of_kind(Dealt)
-        pieces: list[list[pa.Table]] = [[] for _ in sources]
+        buckets: dict[int, list[list[pa.Table]]] = {}
         tallies: list[Tally] = []
         for batch in batches:
-            for source, rows in zip(batch.column(1).to_pylist(), batch.column(2), strict=True):
+            numbers, kinds = (batch.column(i).to_pylist() for i in (0, 1))
+            for bucket, source, rows in zip(numbers, kinds, batch.column(2), strict=True):
+                pieces = buckets.setdefault(bucket, [[] for _ in sources])
                 if source == COUNTS:
                     tallies += [Tally(**tally) for tally in json.loads(rows.as_py())]
-                else:
+                elif source != BUCKET:
                     pieces[source].append(pa.ipc.open_stream(rows.as_buffer()).read_all())
-        shares = {
-            name: pa.concat_tables([source.rows.schema.empty_table(), *pieces[number]])
-            for number, (name, source) in enumerate(sources)
-        }
-        del pieces
-        yield shares, tallies
+        for bucket in sorted(buckets):
+            pieces = buckets.pop(bucket)
+            dealt = {
+                name: pa.concat_tables([source.rows.schema.empty_table(), *pieces[number]])
+                for number, (name, source) in enumerate(sources)
+                if self._buckets > 1 and source.buckets == 1
+            }
+            del pieces
+            yield Share(bucket, self._buckets, dealt), tallies
+            tallies = []
 
 
 def _stream(rows: pa.Table) -> pa.Buffer:

@@ -12,7 +12,6 @@ from beatlake.integrate.common import (
     kept,
     link_counts,
     merged,
-    of_unknown_releases,
     one_per_key,
     unique_links,
 )
@@ -74,7 +73,13 @@ def beatport_tracks(inputs: Inputs, half_time_below: Mapping[int, float]) -> Que
     Tempo below the limit of its genre is taken as half-time and doubled.
     """
     table, source, columns = "silver.beatport_tracks", "bronze.bp_track", inputs.columns("bp_track")
-    given = "false" if "bp_release" in inputs.absent else "release_id IS NOT NULL"
+    unique = Query(
+        f"""
+        SELECT * EXCLUDE (_copies, _repeated), _copies AS copies, _repeated AS repeated
+        FROM ({one_per_key("given", columns, ["track_id"])})
+        """,
+        {"given": Dealt(select(inputs[source], *columns), ("track_id",))},
+    )
     stated = "CASE WHEN own.bpm > 0 THEN own.bpm END"
     half_time = is_half_time(stated, "own.genre_id", half_time_below)
     broken = {
@@ -84,7 +89,7 @@ def beatport_tracks(inputs: Inputs, half_time_below: Mapping[int, float]) -> Que
         ),
         Rule.ORPHAN_KEY: _orphan(inputs, "own.key_id", "keys.beatport_key_id", "bp_key"),
         Rule.ORPHAN_LABEL: _orphan(inputs, "own.label_id", "labels.beatport_label_id", "bp_label"),
-        Rule.ORPHAN_RELEASE: "orphans.track_id IS NOT NULL",
+        Rule.ORPHAN_RELEASE: _orphan(inputs, "own.release_id", "releases.release_id", "bp_release"),
         Rule.HALF_TIME_BPM: half_time,
     }
     rules = [
@@ -108,24 +113,21 @@ def beatport_tracks(inputs: Inputs, half_time_below: Mapping[int, float]) -> Que
             keys.beatport_key_name, keys.camelot_code, own.label_id AS beatport_label_id,
             labels.beatport_label_name, own.release_id AS beatport_release_id,
             is_matched_spot AS is_matched_by_publisher, track_url,
-            {with_rules("own.flags", broken)} AS flags, own.updated_on, _copies, _repeated
-        FROM ({one_per_key("given", columns, ["track_id"])}) own
+            {with_rules("own.flags", broken)} AS flags, own.updated_on,
+            copies AS _copies, repeated AS _repeated
+        FROM own
         LEFT JOIN genres ON genres.genre_id = own.genre_id
         LEFT JOIN subgenres
             ON subgenres.subgenre_id = own.subgenre_id AND subgenres.genre_id = own.genre_id
         LEFT JOIN keys ON keys.beatport_key_id = own.key_id
         LEFT JOIN labels ON labels.beatport_label_id = own.label_id
-        LEFT JOIN orphans
-            ON orphans.track_id = own.track_id AND orphans.release_id = own.release_id
+        LEFT JOIN releases ON releases.release_id = own.release_id
         """,
         {
-            "given": Dealt(select(inputs[source], *columns), ("track_id",)),
-            "orphans": Dealt(
-                of_unknown_releases(
-                    select(inputs[source], "track_id", "release_id", where=given),
-                    select(inputs["silver.beatport_releases"], "beatport_release_id AS release_id"),
-                ),
-                ("track_id",),
+            "own": Dealt(unique, ("release_id",)),
+            "releases": Dealt(
+                select(inputs["silver.beatport_releases"], "beatport_release_id AS release_id"),
+                ("release_id",),
             ),
             **{name: Whole(inputs[f"silver.{name}"]) for name in _NAMES},
         },
@@ -152,8 +154,6 @@ def beatport_track_artists(inputs: Inputs) -> Query:
     columns, key = inputs.columns("bp_artist_track"), ["track_id", "artist_id", "is_remixer"]
     given = [f"coalesce({c}, false) AS {c}" if c == "is_remixer" else c for c in columns]
     unique = unique_links(
-        table,
-        source,
         select(inputs[source], *given),
         key,
         select(inputs["silver.beatport_tracks"], "beatport_track_id AS track_id"),
@@ -162,7 +162,7 @@ def beatport_track_artists(inputs: Inputs) -> Query:
     return Query(
         f"""
         SELECT track_id AS beatport_track_id, links.artist_id AS beatport_artist_id, is_remixer,
-            has_end OR {no_tracks} AS _has_track,
+            copies AS _copies, repeated AS _repeated, has_end OR {no_tracks} AS _has_track,
             artists.artist_id IS NOT NULL OR {no_artists} AS _has_artist
         FROM links LEFT JOIN artists USING (artist_id)
         """,

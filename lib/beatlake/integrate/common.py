@@ -92,19 +92,6 @@ def text_of(key: Sequence[str]) -> str:
     return f"concat_ws(' / ', {', '.join(f'{c}::VARCHAR' for c in key)})"
 
 
-def of_unknown_releases(tracks: Query, releases: Query) -> Query:
-    """The tracks whose release is not in the data, with its id.
-
-    Args:
-        tracks: ``track_id`` and ``release_id`` of tracks.
-        releases: the ``release_id`` of each release.
-    """
-    return Query(
-        "SELECT DISTINCT track_id, release_id FROM tracks ANTI JOIN releases USING (release_id)",
-        {"tracks": Dealt(tracks, ("release_id",)), "releases": Dealt(releases, ("release_id",))},
-    )
-
-
 def artists_of(inputs: Inputs, side: str, *columns: str) -> Query:
     """The ``artist_id`` of each artist of Spotify or Beatport, with further columns."""
     return select(
@@ -115,12 +102,12 @@ def artists_of(inputs: Inputs, side: str, *columns: str) -> Query:
     )
 
 
-def unique_links(table: str, source: str, links: Query, key: Sequence[str], ends: Query) -> Query:
+def unique_links(links: Query, key: Sequence[str], ends: Query) -> Query:
     """Links, each once, with the columns of their first end and ``has_end``, whether it exists.
 
+    ``copies`` and ``repeated`` are those of `one_per_key`.
+
     Args:
-        table: the table that the links are meant for.
-        source: where they come from.
         links: the links.
         key: the columns that identify a link, that of its first end before the others.
         ends: what the first end may be, one row each.
@@ -128,16 +115,18 @@ def unique_links(table: str, source: str, links: Query, key: Sequence[str], ends
     end = key[0]
     return Query(
         f"""
-        SELECT own.*, ends.* EXCLUDE ({end}), ends.{end} IS NOT NULL AS has_end
+        SELECT own.* EXCLUDE (_copies, _repeated), _copies AS copies, _repeated AS repeated,
+            ends.* EXCLUDE ({end}), ends.{end} IS NOT NULL AS has_end
         FROM ({one_per_key("links", links.schema.names, key)}) own LEFT JOIN ends USING ({end})
         """,
         {"links": Dealt(links, (end,)), "ends": Dealt(ends, (end,))},
-        [merged(table, source)],
     )
 
 
 def link_counts(table: str, source: str, ends: Mapping[Rule, tuple[str, str]]) -> list[Count]:
     """Counts of links: kept where every end exists, else set aside by the first that does not.
+
+    Those that a link stood for besides, by its ``_copies``, were merged into it.
 
     Args:
         table: the table that the links are meant for.
@@ -150,4 +139,4 @@ def link_counts(table: str, source: str, ends: Mapping[Rule, tuple[str, str]]) -
         lacking = f"{sound} AND NOT {there}"
         counts.append(set_aside(table, source, rule, lacking, f"{id_}::VARCHAR"))
         sound += f" AND {there}"
-    return [kept(table, source, sound), *counts]
+    return [kept(table, source, sound), merged(table, source), *counts]

@@ -9,13 +9,13 @@ from beatlake.integrate.credits import EARLIEST_FIRST, grouped, of_recordings
 from beatlake.quality.counting import Count, flag_counts
 from beatlake.quality.flags import NO_NAMES, has, with_rules
 from beatlake.quality.rules import DATE_RULES, Rule
-from beatlake.tables.vocabulary import AUDIO
+from beatlake.tables.vocabulary import AUDIO, DATE_PARTS, OF_RELEASE
 
 _TABLE = "silver.recordings"
 #: Beyond this the lengths of analysis and track are not two measurements of one recording.
 _SAME_LENGTH_MS = 1000
 _TEMPO_RULES = (Rule.HALF_TIME_BPM, Rule.BPM_MISSING)
-#: What a recording takes from its canonical tracks, and from the release of Spotify's.
+#: What a recording takes from its canonical tracks.
 _OF_SPOTIFY = (
     "spotify_track_id",
     "spotify_release_id",
@@ -23,7 +23,6 @@ _OF_SPOTIFY = (
     "preview_url",
     "track_popularity",
 )
-_OF_RELEASE = ("release_title", "album_type", "spotify_label_name", "release_popularity")
 _OF_BEATPORT = (
     "beatport_track_id",
     "mix",
@@ -39,15 +38,6 @@ _OF_BEATPORT = (
     "camelot_code",
     "beatport_label_id",
     "beatport_label_name",
-)
-_DATE_PARTS = (
-    "release_date_text",
-    "release_date",
-    "release_year",
-    "release_month",
-    "release_day",
-    "release_date_precision",
-    "is_placeholder_date",
 )
 
 
@@ -77,8 +67,11 @@ def recordings(inputs: Inputs, hemisphere: str) -> Query:
         "silver.spotify_tracks",
         _TABLE,
         *_OF_SPOTIFY,
+        *(column.name for column in OF_RELEASE),
         "title AS spotify_title",
         "spotify_duration_ms",
+        *(column.name for column in DATE_PARTS),
+        "flags AS spotify_flags",
     )
     beatport = of_recordings(
         inputs,
@@ -99,24 +92,15 @@ def recordings(inputs: Inputs, hemisphere: str) -> Query:
         spotify AS ({_CANONICAL_SPOTIFY}),
         beatport AS ({_CANONICAL_BEATPORT}),
         artists AS ({_ARTISTS_IN_ORDER}),
-        isrcs AS (
-            SELECT isrc FROM audio UNION SELECT isrc FROM spotify UNION SELECT isrc FROM beatport
-        ),
         joined AS (
-            SELECT isrcs.isrc, COLUMNS(audio.* EXCLUDE (isrc)), COLUMNS(spotify.* EXCLUDE (isrc)),
-                COLUMNS(beatport.* EXCLUDE (isrc)), artist_names, artist_keys
-            FROM isrcs
-            LEFT JOIN audio ON audio.isrc = isrcs.isrc
-            LEFT JOIN spotify ON spotify.isrc = isrcs.isrc
-            LEFT JOIN beatport ON beatport.isrc = isrcs.isrc
-            LEFT JOIN artists ON artists.isrc = isrcs.isrc
+            SELECT * FROM audio FULL JOIN spotify USING (isrc) FULL JOIN beatport USING (isrc)
+            LEFT JOIN artists USING (isrc)
         )
         {_whole(hemisphere)}
         """,
         {
             "given_audio": Dealt(audio, ("isrc",)),
             "given_spotify": Dealt(spotify, ("isrc",)),
-            "given_releases": Dealt(_releases_of_tracks(inputs), ("isrc",)),
             "given_beatport": Dealt(beatport, ("isrc",)),
             "given_artists": Dealt(artists, ("isrc",)),
         },
@@ -163,55 +147,19 @@ def _audio(unique: str) -> str:
     )
 
 
-def _releases_of_tracks(inputs: Inputs) -> Query:
-    """The release of each Spotify track that has an ISRC, by both."""
-    dates_ = ", ".join(f"{part} AS spotify_{part}" for part in _DATE_PARTS)
-    first_day = dates.first_day("release_date_text")
-    return Query(
-        f"""
-        SELECT isrc, spotify_track_id, {", ".join(_OF_RELEASE)}, {dates_}, flags AS release_flags,
-            {dates.latest_day(first_day, "release_date_precision")} AS latest_day
-        FROM tracks JOIN releases USING (spotify_release_id)
-        """,
-        {
-            "tracks": Dealt(
-                select(
-                    inputs["silver.spotify_tracks"],
-                    "isrc",
-                    "spotify_track_id",
-                    "spotify_release_id",
-                    where="isrc IS NOT NULL",
-                ),
-                ("spotify_release_id",),
-            ),
-            "releases": Dealt(
-                select(
-                    inputs["silver.releases"],
-                    "spotify_release_id",
-                    *_OF_RELEASE,
-                    *_DATE_PARTS,
-                    "flags",
-                ),
-                ("spotify_release_id",),
-            ),
-        },
-    )
-
-
-_CANONICAL_SPOTIFY = """
+_CANONICAL_SPOTIFY = f"""
     WITH picks AS (
-        SELECT isrc, count(*) AS n_spotify_tracks, min(struct_pack(
-            day := coalesce(latest_day, DATE '9999-12-31'), id := spotify_track_id
+        SELECT count(*) AS n_spotify_tracks, min(struct_pack(
+            day := coalesce({dates.latest_day("first_day", "release_date_precision")},
+                DATE '9999-12-31'),
+            id := spotify_track_id
         )).id AS spotify_track_id
         FROM (
-            SELECT given_spotify.isrc, spotify_track_id, latest_day
-            FROM given_spotify LEFT JOIN given_releases USING (spotify_track_id)
+            SELECT *, {dates.first_day("release_date_text")} AS first_day FROM given_spotify
         ) GROUP BY isrc
     )
-    SELECT n_spotify_tracks, given_spotify.*, given_releases.* EXCLUDE (isrc, spotify_track_id)
-    FROM picks
-    JOIN given_spotify USING (spotify_track_id)
-    LEFT JOIN given_releases USING (spotify_track_id)"""
+    SELECT n_spotify_tracks, given_spotify.*
+    FROM picks JOIN given_spotify USING (spotify_track_id)"""
 
 _CANONICAL_BEATPORT = f"""
     WITH picks AS (
@@ -235,7 +183,7 @@ _ARTISTS_IN_ORDER = """
 
 
 def _whole(hemisphere: str) -> str:
-    from_spotify = "spotify_release_date_precision IS NOT NULL"
+    from_spotify = "release_date_precision IS NOT NULL"
     from_beatport = f"({from_spotify}) IS FALSE AND beatport_release_date IS NOT NULL"
     beatport_parts = {
         "release_date_text": "beatport_release_date::VARCHAR",
@@ -247,16 +195,16 @@ def _whole(hemisphere: str) -> str:
         "is_placeholder_date": "beatport_placeholder",
     }
     dated = ", ".join(
-        f"CASE WHEN from_beatport THEN {of_beatport} ELSE spotify_{part} END AS {part}"
+        f"CASE WHEN from_beatport THEN {of_beatport} ELSE {part} END AS {part}"
         for part, of_beatport in beatport_parts.items()
     )
     return f"""
         , sourced AS (
             SELECT *, {from_spotify} AS from_spotify, {from_beatport} AS from_beatport,
-                CASE WHEN from_beatport THEN beatport_flags ELSE release_flags END AS date_flags
+                CASE WHEN from_beatport THEN beatport_flags ELSE spotify_flags END AS date_flags
             FROM joined
         ),
-        dated AS (SELECT *, {dated} FROM sourced)
+        dated AS (SELECT * REPLACE ({dated}) FROM sourced)
         SELECT isrc, audio_flags IS NOT NULL AS has_audio,
             spotify_track_id IS NOT NULL AS has_spotify,
             beatport_track_id IS NOT NULL AS has_beatport,
@@ -265,7 +213,7 @@ def _whole(hemisphere: str) -> str:
             coalesce(spotify_title, beatport_title) AS title,
             coalesce(artist_names, {NO_NAMES}) AS artist_names,
             coalesce(artist_keys, {NO_NAMES}) AS artist_keys,
-            {", ".join(part for part in _DATE_PARTS if part != "is_placeholder_date")},
+            {", ".join(part for part in beatport_parts if part != "is_placeholder_date")},
             coalesce(is_placeholder_date, false) AS is_placeholder_date,
             CASE WHEN from_spotify THEN 'spotify' WHEN from_beatport THEN 'beatport' END
                 AS release_date_source,
@@ -273,7 +221,7 @@ def _whole(hemisphere: str) -> str:
             {dates.season_year("release_year", "release_month")} AS release_season_year,
             {", ".join(column.name for column in AUDIO.values())},
             {camelot_code("pitch_class", "mode")} AS audio_camelot_code,
-            {", ".join((*_OF_SPOTIFY, *_OF_RELEASE, *_OF_BEATPORT))},
+            {", ".join((*_OF_SPOTIFY, *(c.name for c in OF_RELEASE), *_OF_BEATPORT))},
             {_flags()} AS flags, _copies, _repeated
         FROM dated"""
 

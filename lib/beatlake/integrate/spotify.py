@@ -10,7 +10,6 @@ from beatlake.integrate.common import (
     kept,
     link_counts,
     merged,
-    of_unknown_releases,
     one_per_key,
     set_aside,
     unique_links,
@@ -18,7 +17,10 @@ from beatlake.integrate.common import (
 from beatlake.quality.counting import flag_counts
 from beatlake.quality.flags import has, with_rules
 from beatlake.quality.rules import DATE_RULES, Rule
+from beatlake.tables.vocabulary import DATE_PARTS, OF_RELEASE
 
+#: What a track takes from its release.
+_OF_RELEASE = frozenset(column.name for column in (*OF_RELEASE, *DATE_PARTS))
 _DURATION_RULES = (Rule.VERY_SHORT_DURATION, Rule.VERY_LONG_DURATION)
 
 
@@ -43,7 +45,7 @@ def releases(inputs: Inputs) -> Query:
 
 
 def spotify_tracks(inputs: Inputs) -> Query:
-    """Spotify tracks, one row per track, with the popularity that was fetched for them."""
+    """Spotify tracks, one row per track, with their release and the popularity fetched for them."""
     table, source, fetched_from = (
         "silver.spotify_tracks",
         "bronze.sp_track",
@@ -52,22 +54,16 @@ def spotify_tracks(inputs: Inputs) -> Query:
     columns = inputs.columns("sp_track")
     fetched = ["track_id", "popularity", "updated_on"]
     # Tracks and what was fetched for them, of which either may lack the other.
-    both = f"""
-        SELECT coalesce(own.track_id, fetched.track_id) AS track_id, own.* EXCLUDE (track_id),
-            own.track_id IS NOT NULL AS _is_track, fetched.popularity AS track_popularity,
-            fetched._copies AS _fetched_copies, fetched._repeated AS _fetched_repeated
+    unique = Query(
+        f"""
+        SELECT coalesce(own.track_id, fetched.track_id) AS track_id,
+            own.* EXCLUDE (track_id, _copies, _repeated), own.track_id IS NOT NULL AS is_track,
+            own._copies AS copies, own._repeated AS repeated,
+            fetched.popularity AS track_popularity, fetched._copies AS fetched_copies,
+            fetched._repeated AS fetched_repeated
         FROM ({one_per_key("given", columns, ["track_id"])}) own
         FULL JOIN ({one_per_key("popularity", fetched, ["track_id"])}) fetched
-            ON own.track_id = fetched.track_id"""
-    flags = with_rules("flags", {Rule.ORPHAN_RELEASE: "orphans.track_id IS NOT NULL"})
-    rules = (Rule.NO_ISRC, Rule.ORPHAN_RELEASE, *_DURATION_RULES)
-    return Query(
-        f"""
-        SELECT track_id AS spotify_track_id, track_title AS title, isrc,
-            release_id AS spotify_release_id, duration_ms AS spotify_duration_ms, disc_number,
-            track_number, explicit AS is_explicit, preview_url, track_popularity, {flags} AS flags,
-            updated_on, _copies, _repeated, _is_track, _fetched_copies, _fetched_repeated
-        FROM ({both}) both_sides LEFT JOIN orphans USING (track_id, release_id)
+            ON own.track_id = fetched.track_id
         """,
         {
             "given": Dealt(select(inputs[source], *columns), ("track_id",)),
@@ -75,12 +71,36 @@ def spotify_tracks(inputs: Inputs) -> Query:
                 select(inputs[fetched_from], "track_id", "popularity", "fetched_at AS updated_on"),
                 ("track_id",),
             ),
-            "orphans": Dealt(
-                of_unknown_releases(
-                    select(inputs[source], "track_id", "release_id"),
-                    select(inputs["silver.releases"], "spotify_release_id AS release_id"),
+        },
+    )
+    release = [c for c in inputs["silver.releases"].schema.names if c in _OF_RELEASE]
+    broken = {
+        Rule.ORPHAN_RELEASE: "tracks.release_id IS NOT NULL AND releases.release_id IS NULL",
+        **{rule: has("releases.flags", rule) for rule in DATE_RULES},
+    }
+    rules = (Rule.NO_ISRC, *broken, *_DURATION_RULES)
+    return Query(
+        f"""
+        SELECT track_id AS spotify_track_id, track_title AS title, isrc,
+            tracks.release_id AS spotify_release_id, duration_ms AS spotify_duration_ms,
+            disc_number, track_number, explicit AS is_explicit, preview_url, track_popularity,
+            {", ".join(c for c in release if c != "is_placeholder_date")},
+            coalesce(is_placeholder_date, false) AS is_placeholder_date,
+            {with_rules("tracks.flags", broken)} AS flags, tracks.updated_on,
+            copies AS _copies, repeated AS _repeated, is_track AS _is_track,
+            fetched_copies AS _fetched_copies, fetched_repeated AS _fetched_repeated
+        FROM tracks LEFT JOIN releases USING (release_id)
+        """,
+        {
+            "tracks": Dealt(unique, ("release_id",)),
+            "releases": Dealt(
+                select(
+                    inputs["silver.releases"],
+                    "spotify_release_id AS release_id",
+                    *release,
+                    "flags",
                 ),
-                ("track_id",),
+                ("release_id",),
             ),
         },
         [
@@ -99,8 +119,6 @@ def release_artists(inputs: Inputs) -> Query:
     """Which Spotify artists a release is credited to; links to unknown ends are set aside."""
     table, source = "silver.release_artists", "bronze.sp_artist_release"
     unique = unique_links(
-        table,
-        source,
         select(inputs[source], *inputs.columns("sp_artist_release")),
         ["release_id", "artist_id"],
         select(inputs["silver.releases"], "spotify_release_id AS release_id"),
@@ -108,6 +126,7 @@ def release_artists(inputs: Inputs) -> Query:
     return Query(
         """
         SELECT release_id AS spotify_release_id, links.artist_id AS spotify_artist_id,
+            copies AS _copies, repeated AS _repeated,
             has_end AS _has_release, artists.artist_id IS NOT NULL AS _has_artist
         FROM links LEFT JOIN artists USING (artist_id)
         """,
@@ -131,8 +150,6 @@ def spotify_track_artists(inputs: Inputs) -> Query:
     """Which Spotify artists a track is credited to, and whether its release is, too."""
     table, source = "silver.spotify_track_artists", "bronze.sp_artist_track"
     unique = unique_links(
-        table,
-        source,
         select(inputs[source], *inputs.columns("sp_artist_track")),
         ["track_id", "artist_id"],
         select(
@@ -144,7 +161,8 @@ def spotify_track_artists(inputs: Inputs) -> Query:
     return Query(
         """
         SELECT track_id AS spotify_track_id, links.artist_id AS spotify_artist_id,
-            credited.artist_id IS NOT NULL AS is_release_artist, has_end AS _has_track,
+            credited.artist_id IS NOT NULL AS is_release_artist,
+            copies AS _copies, repeated AS _repeated, has_end AS _has_track,
             artists.artist_id IS NOT NULL AS _has_artist
         FROM links
         LEFT JOIN artists ON artists.artist_id = links.artist_id

@@ -159,13 +159,13 @@ class Job:
         return record
 
     def _audit(self, spark: SparkSession) -> None:
-        from beatlake.exchange import Query, collect
+        from beatlake.exchange import Query, Sizes, collect
         from beatlake.runs import audit
 
+        sizes = Sizes.of(spark, self.settings.spark)
+
         def ask(query: Query) -> list[dict[str, Any]]:
-            rows: list[dict[str, Any]] = collect(
-                spark, query, self.settings.spark.task_values
-            ).to_pylist()
+            rows: list[dict[str, Any]] = collect(spark, query, sizes).to_pylist()
             return rows
 
         tallies = self._all_tallies()

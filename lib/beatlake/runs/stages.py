@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from beatlake.aggregate.by_group import aggregates
 from beatlake.config import Settings
 from beatlake.datafiles import Target
-from beatlake.exchange import Done, Output, Query, Stored, write
+from beatlake.exchange import Done, Output, Query, Sizes, Stored, write
 from beatlake.ingest.files import Ingested, ingest
 from beatlake.integrate import beatport, credits, dimensions, links, recordings, spotify
 from beatlake.integrate.common import Inputs
@@ -67,7 +67,7 @@ def build(stage: Stage, context: Context) -> Iterator[Write]:
     done: list[Done] = []
 
     def first() -> Done:
-        done.extend(write(context.spark, outputs, context.settings.spark.task_values))
+        done.extend(write(context.spark, outputs, Sizes.of(context.spark, context.settings.spark)))
         return done[0]
 
     yield Write(outputs[0].table.name, first)

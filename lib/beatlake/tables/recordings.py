@@ -55,6 +55,7 @@ RECORDING_ARTISTS = Table(
         ),
     ),
     key=("isrc", "artist_key"),
+    bucket_by="isrc",
 )
 
 RECORDING_GENRES = Table(
@@ -79,6 +80,7 @@ RECORDING_GENRES = Table(
         ),
     ),
     key=("isrc", "genre_id"),
+    bucket_by="isrc",
 )
 
 
@@ -178,6 +180,7 @@ RECORDINGS = Table(
         FLAGS,
     ),
     key=("isrc",),
+    bucket_by="isrc",
     checks={
         "has_a_side": "has_audio OR has_spotify OR has_beatport",
         "spotify_counted": _counted("has_spotify", "n_spotify_tracks"),

@@ -21,6 +21,7 @@ from beatlake.tables.vocabulary import (
     KEY_NAME,
     LABEL_ID,
     LABEL_NAME,
+    OF_RELEASE,
     SPOTIFY_ARTIST_ID,
     SPOTIFY_RELEASE_ID,
     SPOTIFY_TRACK_ID,
@@ -33,7 +34,10 @@ from beatlake.tables.vocabulary import (
 
 SPOTIFY_TRACKS = Table(
     name="silver.spotify_tracks",
-    comment="Spotify tracks, one row each; several can carry one ISRC, some carry none.",
+    comment=(
+        "Spotify tracks, one row each, with what is known of their release; several can carry one"
+        " ISRC, some carry none."
+    ),
     columns=(
         key(SPOTIFY_TRACK_ID),
         described("title", "string", "Title of the track; a remix credit follows ' - '."),
@@ -52,10 +56,13 @@ SPOTIFY_TRACKS = Table(
             "Popularity of the track where it was fetched apart; a 0 may mean never fetched.",
             "Spotify popularity 0-100",
         ),
+        *OF_RELEASE,
+        *DATE_PARTS,
         FLAGS,
         UPDATED_ON,
     ),
     key=("spotify_track_id",),
+    bucket_by="isrc",
 )
 
 RELEASES = Table(
@@ -178,6 +185,7 @@ BEATPORT_TRACKS = Table(
         UPDATED_ON,
     ),
     key=("beatport_track_id",),
+    bucket_by="isrc",
 )
 
 BEATPORT_RELEASES = Table(

@@ -59,7 +59,8 @@ class Table:
     """One table of the lake, ``name`` being ``layer.table``.
 
     ``key`` names the columns that identify a row (checked on every run), ``checks`` maps
-    constraint names to SQL conditions.
+    constraint names to SQL conditions. ``bucket_by`` is the column, of texts, by which the data
+    files of a large table are cut (`beatlake.buckets`), for joins.
     """
 
     name: str
@@ -67,12 +68,13 @@ class Table:
     columns: tuple[Column, ...]
     key: tuple[str, ...] = ()
     checks: Mapping[str, str] = field(default_factory=dict)
+    bucket_by: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a spec that names columns it does not have, or one column twice."""
         names = [column.name for column in self.columns]
         repeated = {name for name in names if names.count(name) > 1}
-        unknown = set(self.key) - set(names)
+        unknown = {*self.key, *filter(None, [self.bucket_by])} - set(names)
         if repeated or unknown:
             raise SpecError(f"{self.name}: repeated columns {repeated}, unknown {unknown}")
 

@@ -88,6 +88,19 @@ DATE_PARTS = (
     ),
 )
 
+#: What a track and a recording take from their Spotify release, besides its date.
+OF_RELEASE = (
+    described("release_title", "string", "Title of the Spotify release."),
+    described("album_type", "string", "Kind of Spotify release: album, single or compilation."),
+    described("spotify_label_name", "string", "Label of the release as Spotify states it."),
+    described(
+        "release_popularity",
+        "int",
+        "Popularity of the Spotify release at the snapshot; never that of a track.",
+        "Spotify popularity 0-100",
+    ),
+)
+
 #: The 12 audio features and the metre under the names that silver and gold use, by source column.
 AUDIO: Mapping[str, Column] = {
     "acousticness": described(
