@@ -156,19 +156,20 @@ def beatport_track_artists(inputs: Inputs) -> Query:
     unique = unique_links(
         select(inputs[source], *given),
         key,
-        select(inputs["silver.beatport_tracks"], "beatport_track_id AS track_id"),
+        select(inputs["silver.beatport_tracks"], "beatport_track_id AS track_id", "isrc"),
     )
     no_tracks, no_artists = (str(file in inputs.absent) for file in ("bp_track", "bp_artist"))
     return Query(
         f"""
         SELECT track_id AS beatport_track_id, links.artist_id AS beatport_artist_id, is_remixer,
-            copies AS _copies, repeated AS _repeated, has_end OR {no_tracks} AS _has_track,
+            artist_name, isrc, copies AS _copies, repeated AS _repeated,
+            has_end OR {no_tracks} AS _has_track,
             artists.artist_id IS NOT NULL OR {no_artists} AS _has_artist
         FROM links LEFT JOIN artists USING (artist_id)
         """,
         {
             "links": Dealt(unique, ("artist_id",)),
-            "artists": Dealt(artists_of(inputs, "beatport"), ("artist_id",)),
+            "artists": Dealt(artists_of(inputs, "beatport", "artist_name"), ("artist_id",)),
         },
         link_counts(
             table,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from beatlake.exchange import Dealt, Query, Scanned, select
-from beatlake.integrate.common import Inputs, artists_of
+from beatlake.exchange import Dealt, Query, Scanned
+from beatlake.integrate.common import Inputs
 from beatlake.quality.counting import Count
 from beatlake.quality.rules import Rule
 
@@ -68,9 +68,12 @@ def recording_artists(inputs: Inputs) -> Query:
     """
     table = "silver.recording_artists"
     from_spotify, from_beatport = "silver.spotify_track_artists", "silver.beatport_track_artists"
+    of_spotify = ("spotify_artist_id AS artist_id", "artist_name", "is_release_artist")
+    of_beatport = ("beatport_artist_id AS artist_id", "artist_name", "is_remixer")
+    # Most recordings have one artist, who is their first without being ordered.
     return Query(
         """
-        WITH credits AS (
+        WITH credits AS MATERIALIZED (
             SELECT isrc, 'spotify:' || artist_id AS artist_key, 'spotify' AS artist_source,
                 artist_id AS spotify_artist_id, NULL::BIGINT AS beatport_artist_id,
                 max(artist_name) AS artist_name, count(*) AS n_tracks,
@@ -82,17 +85,25 @@ def recording_artists(inputs: Inputs) -> Query:
                 max(artist_name), count(DISTINCT track_id), NULL, bool_and(is_remixer),
                 count(*), isrc IN (SELECT isrc FROM spotify)
             FROM beatport GROUP BY isrc, artist_id
-        )
+        ),
+        several AS MATERIALIZED (SELECT isrc FROM credits GROUP BY isrc HAVING count(*) > 1)
+        SELECT *, 1::INTEGER AS position FROM credits ANTI JOIN several USING (isrc)
+        UNION ALL
         SELECT *, row_number() OVER (
             PARTITION BY isrc, _superseded
             ORDER BY n_tracks DESC, coalesce(is_release_artist, false) DESC,
                 coalesce(is_remixer_only, false), artist_name NULLS LAST, artist_key
         )::INTEGER AS position
-        FROM credits
+        FROM credits SEMI JOIN several USING (isrc)
         """,
         {
-            "spotify": Dealt(_credited(inputs, "spotify", "is_release_artist"), ("isrc",)),
-            "beatport": Dealt(_credited(inputs, "beatport", "is_remixer"), ("isrc",)),
+            "spotify": Dealt(of_recordings(inputs, from_spotify, table, *of_spotify), ("isrc",)),
+            "beatport": Dealt(
+                of_recordings(
+                    inputs, from_beatport, table, *of_beatport, "beatport_track_id AS track_id"
+                ),
+                ("isrc",),
+            ),
         },
         [
             *grouped(table, from_spotify, "_rows", "artist_source = 'spotify'"),
@@ -108,26 +119,4 @@ def recording_artists(inputs: Inputs) -> Query:
             ),
         ],
         keep="NOT _superseded",
-    )
-
-
-def _credited(inputs: Inputs, side: str, detail: str) -> Query:
-    """The links of tracks that have an ISRC to artists, with it and with the artist's name."""
-    source = f"silver.{side}_track_artists"
-    track, artist = f"{side}_track_id AS track_id", f"{side}_artist_id AS artist_id"
-    links = Query(
-        "SELECT links.*, isrc FROM links LEFT JOIN tracks USING (track_id)",
-        {
-            "links": Dealt(select(inputs[source], track, artist, detail), ("track_id",)),
-            "tracks": Dealt(select(inputs[f"silver.{side}_tracks"], track, "isrc"), ("track_id",)),
-        },
-        [without_isrc("silver.recording_artists", source)],
-        keep="isrc IS NOT NULL",
-    )
-    return Query(
-        "SELECT links.*, artist_name FROM links LEFT JOIN names USING (artist_id)",
-        {
-            "links": Dealt(links, ("artist_id",)),
-            "names": Dealt(artists_of(inputs, side, "artist_name"), ("artist_id",)),
-        },
     )

@@ -156,12 +156,13 @@ def spotify_track_artists(inputs: Inputs) -> Query:
             inputs["silver.spotify_tracks"],
             "spotify_track_id AS track_id",
             "spotify_release_id AS release_id",
+            "isrc",
         ),
     )
     return Query(
         """
         SELECT track_id AS spotify_track_id, links.artist_id AS spotify_artist_id,
-            credited.artist_id IS NOT NULL AS is_release_artist,
+            artist_name, isrc, credited.artist_id IS NOT NULL AS is_release_artist,
             copies AS _copies, repeated AS _repeated, has_end AS _has_track,
             artists.artist_id IS NOT NULL AS _has_artist
         FROM links
@@ -171,7 +172,7 @@ def spotify_track_artists(inputs: Inputs) -> Query:
         """,
         {
             "links": Dealt(unique, ("artist_id",)),
-            "artists": Dealt(artists_of(inputs, "spotify"), ("artist_id",)),
+            "artists": Dealt(artists_of(inputs, "spotify", "artist_name"), ("artist_id",)),
             "credited": Dealt(
                 select(
                     inputs["silver.release_artists"],

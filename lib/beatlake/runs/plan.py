@@ -156,11 +156,8 @@ def _integrate(settings: Settings) -> list[tuple[str, tuple[str, ...], dict[str,
         (
             "recording_artists",
             (
-                "silver.spotify_tracks",
                 "silver.spotify_track_artists",
-                "silver.beatport_tracks",
                 "silver.beatport_track_artists",
-                "silver.artists",
             ),
             {},
         ),

@@ -112,7 +112,10 @@ RELEASE_ARTISTS = Table(
 
 SPOTIFY_TRACK_ARTISTS = Table(
     name="silver.spotify_track_artists",
-    comment="Which Spotify artists a Spotify track is credited to; the source gives no order.",
+    comment=(
+        "Which Spotify artists a Spotify track, of a recording, is credited to; the source gives no"
+        " order."
+    ),
     columns=(
         key(SPOTIFY_TRACK_ID),
         key(SPOTIFY_ARTIST_ID),
@@ -122,19 +125,25 @@ SPOTIFY_TRACK_ARTISTS = Table(
             "Whether the track's release is credited to the artist, too.",
             required=True,
         ),
+        ARTIST_NAME,
+        ISRC,
     ),
     key=("spotify_track_id", "spotify_artist_id"),
+    bucket_by="isrc",
 )
 
 BEATPORT_TRACK_ARTISTS = Table(
     name="silver.beatport_track_artists",
-    comment="Which Beatport artists made or remixed a Beatport track.",
+    comment="Which Beatport artists made or remixed a Beatport track, of a recording.",
     columns=(
         key(BEATPORT_TRACK_ID),
         key(BEATPORT_ARTIST_ID),
         described("is_remixer", "boolean", "Whether the credit is for the remix.", required=True),
+        ARTIST_NAME,
+        ISRC,
     ),
     key=("beatport_track_id", "beatport_artist_id", "is_remixer"),
+    bucket_by="isrc",
 )
 
 BEATPORT_TRACKS = Table(
