@@ -47,12 +47,19 @@ def recording_genres(inputs: Inputs) -> Query:
     """The Beatport genres of each recording, one row per ISRC and genre."""
     table, source = "silver.recording_genres", "silver.beatport_tracks"
     columns = ("genre_id", "genre_name", "beatport_track_id", "beatport_release_date")
+    # Most recordings have one genre, which is that of their canonical track.
     return Query(
         f"""
-        SELECT isrc, genre_id, max(genre_name) AS genre_name, count(*) AS n_beatport_tracks,
-            min(row({EARLIEST_FIRST}, beatport_track_id)) AS _first,
-            _first = min(_first) OVER (PARTITION BY isrc) AS is_canonical
-        FROM tracks GROUP BY isrc, genre_id
+        WITH grouped AS MATERIALIZED (
+            SELECT isrc, genre_id, max(genre_name) AS genre_name, count(*) AS n_beatport_tracks,
+                min(row({EARLIEST_FIRST}, beatport_track_id)) AS _first
+            FROM tracks GROUP BY isrc, genre_id
+        ),
+        several AS MATERIALIZED (
+            SELECT isrc, min(_first) AS _canonical FROM grouped GROUP BY isrc HAVING count(*) > 1
+        )
+        SELECT grouped.*, _canonical IS NULL OR _first = _canonical AS is_canonical
+        FROM grouped LEFT JOIN several USING (isrc)
         """,
         {"tracks": Dealt(of_recordings(inputs, source, table, *columns), ("isrc",))},
         grouped(table, source, "n_beatport_tracks"),
