@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -44,7 +45,11 @@ def main(source: Path, output: Path) -> None:
         {name: parts if name in FILES else () for name, parts in found.parts.items()},
     )
     lake = Lake(output / "lake")
-    spark = session(settings.spark)
+    with ThreadPoolExecutor(1) as pool:
+        # As a run does, which surveys its input while Spark starts.
+        surveys = pool.map(inputs.survey, FILES)
+        spark = session(settings.spark)
+        list(surveys)
     planned = plan.stages(settings, dict.fromkeys(inputs.parts, ""))
     done: dict[str, Committed] = {}
 

@@ -48,6 +48,11 @@ class SparkSettings(BaseModel):
         pattern=r"^[1-9][0-9]*[mg]$",
         description="Heap of embedded Spark, such as 4g; half of the machine's, at least 2g.",
     )
+    optimize_jvm: bool = Field(
+        False,
+        description="Whether the JVM of embedded Spark optimizes what it runs often. That pays "
+        "where rows are in the JVM, as in Spark ML; those of a run are in Python workers.",
+    )
     shuffle_partitions: int = Field(
         8, ge=1, description="Partitions after a shuffle; small ones are merged at run time."
     )
@@ -157,6 +162,8 @@ def embedded_conf(
         f'-Dlog4j2.configurationFile="{scratch / _LOG4J}"',
         f'-Dbeatlake.log.file="{log_file(settings)}"',
     ]
+    if not settings.optimize_jvm:
+        java_options.append("-XX:TieredStopAtLevel=1")
     return {
         **file_conf,
         **session_conf(settings),

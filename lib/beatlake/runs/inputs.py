@@ -56,6 +56,30 @@ class RunInputs:
         """The survey of a file, if this run needed one."""
         return self._surveys.get(file)
 
+    @property
+    def _place(self) -> str:
+        local = "://" not in self.directory
+        return redact(os.path.realpath(self.directory) if local else self.directory)
+
+    def _seen(self, file: str) -> list[InputPart]:
+        return [
+            InputPart(path=p.name, size=p.stored_bytes, modified_ns=p.modified_ns or 0)
+            for p in self.parts[file]
+        ]
+
+    def _known(self, file: str, before: Release | None) -> InputFile | None:
+        """What a release says of a file, if it saw the very same."""
+        known = before.inputs.get(file) if before is not None else None
+        seen = self._seen(file)
+        if known is None or not all(part.modified_ns for part in seen):
+            return None
+        return known if (known.directory, known.parts) == (self._place, seen) else None
+
+    def bytes_to_survey(self, before: Release | None) -> int:
+        """How much of the files, as they are stored, no release has seen."""
+        new = [parts for name, parts in self.parts.items() if self._known(name, before) is None]
+        return sum(part.stored_bytes for parts in new for part in parts)
+
     def described(self, before: Release | None) -> dict[str, InputFile]:
         """Each present file with its content hash.
 
@@ -63,21 +87,13 @@ class RunInputs:
         have that release's content; the others are surveyed. The place counts because archives
         keep times to the second, and files of two drops may have been written in the same one.
         """
-        local = "://" not in self.directory
-        directory = redact(os.path.realpath(self.directory) if local else self.directory)
         found = {}
         problems = []
-        for name, parts in self.parts.items():
-            if not parts:
-                continue
-            seen = [
-                InputPart(path=p.name, size=p.stored_bytes, modified_ns=p.modified_ns or 0)
-                for p in parts
-            ]
-            known = before.inputs.get(name) if before is not None else None
-            dated = all(p.modified_ns for p in seen)
-            if known is not None and dated and (known.directory, known.parts) == (directory, seen):
+        for name in self.parts:
+            if (known := self._known(name, before)) is not None:
                 found[name] = known
+                continue
+            if not self.parts[name]:
                 continue
             try:
                 surveyed = self.survey(name)
@@ -85,8 +101,8 @@ class RunInputs:
                 problems.append(str(error))
                 continue
             found[name] = InputFile(
-                directory=directory,
-                parts=seen,
+                directory=self._place,
+                parts=self._seen(name),
                 sha256=surveyed.sha256,
                 records=surveyed.records,
             )

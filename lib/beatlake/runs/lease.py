@@ -122,16 +122,7 @@ def take(lake: Lake, run_id: str, expires_s: float) -> Lease:
     Raises:
         ConflictError: another run holds it; the message says which, where and since when.
     """
-    now = _now()
-    held = epoch(lake)
-    holder = holder_of(lake, held)
-    if holder is not None and holder.alive(now):
-        raise ConflictError(
-            f"Run {holder.run_id} on {holder.host} (process {holder.pid}) has held {lake.root}"
-            f" since {holder.since:%Y-%m-%d %H:%M:%S} UTC and was alive {_ago(now, holder.seen)}."
-            f" Wait for it; if it is dead, its lease ends {holder.expires_s:g} s after its last"
-            " sign of life."
-        )
+    now, held = _now(), unheld(lake)
     mine = Holder(
         run_id=run_id,
         host=socket.gethostname(),
@@ -156,6 +147,24 @@ def take(lake: Lake, run_id: str, expires_s: float) -> Lease:
     lease.lake = replace(lake, guard=lease.check)
     threading.Thread(target=lease.keep, daemon=True, name="lease").start()
     return lease
+
+
+def unheld(lake: Lake) -> int:
+    """The newest epoch of a lake that nobody holds.
+
+    Raises:
+        ConflictError: another run holds it; the message says which, where and since when.
+    """
+    now, held = _now(), epoch(lake)
+    holder = holder_of(lake, held)
+    if holder is not None and holder.alive(now):
+        raise ConflictError(
+            f"Run {holder.run_id} on {holder.host} (process {holder.pid}) has held {lake.root}"
+            f" since {holder.since:%Y-%m-%d %H:%M:%S} UTC and was alive {_ago(now, holder.seen)}."
+            f" Wait for it; if it is dead, its lease ends {holder.expires_s:g} s after its last"
+            " sign of life."
+        )
+    return held
 
 
 def epoch(lake: Lake) -> int:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from beatlake import releases
 from beatlake.config import Settings
 from beatlake.errors import naming_a_full_disk
 from beatlake.lake import Lake
-from beatlake.releases import Release
+from beatlake.releases import InputFile, Release
 from beatlake.runs import lease as leases
 from beatlake.runs import notify, plan, publishing
-from beatlake.runs.inputs import discover
+from beatlake.runs.inputs import RunInputs, discover
 from beatlake.runs.job import Job
 from beatlake.runs.plan import EVERYTHING, Selection
 from beatlake.runs.report import Reporter, RunReport
+
+#: Surveying so much takes longer than Spark needs to start.
+_MUCH_TO_SURVEY = 1 << 30
 
 
 def run(
@@ -62,7 +66,7 @@ def _run(
     started: float,
 ) -> RunReport:
     inputs = discover(input_directory, settings.ingest)
-    described = inputs.described(_newest(lake))
+    described = _described(lake, inputs, _newest(lake), settings)
     sha256 = {name: described[name].sha256 if name in described else None for name in inputs.parts}
     planned = plan.stages(settings, sha256)
     forced, chosen = selection.forced(planned), selection.chosen(planned)
@@ -110,6 +114,31 @@ def _run(
         return job.run(started)
     finally:
         lease.give_back()
+
+
+def _described(
+    lake: Lake, inputs: RunInputs, before: Release | None, settings: Settings
+) -> dict[str, InputFile]:
+    """Each present file.
+
+    Where some are new there will be something to do, so that a run that may not write ends before
+    they are surveyed, and Spark starts meanwhile if they are large.
+
+    Raises:
+        InputError: a file cannot be used.
+        ConflictError: another run holds the lake.
+    """
+    new = inputs.bytes_to_survey(before)
+    if new:
+        leases.unheld(lake)
+    if new < _MUCH_TO_SURVEY:
+        return inputs.described(before)
+    from beatlake.session import session
+
+    with ThreadPoolExecutor(1) as pool:
+        described = pool.submit(inputs.described, before)
+        session(settings.spark)
+        return described.result()
 
 
 def _newest(lake: Lake) -> Release | None:
