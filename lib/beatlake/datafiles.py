@@ -24,8 +24,9 @@ from beatlake.workers import forget_archives
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-#: What a row group holds, and less where a task has many files open at a time.
-_GROUP_BYTES, _LEAST_GROUP_BYTES = 64 << 20, 16 << 20
+#: Rows are gathered to so many bytes before they are written as a row group; to fewer where a task
+#: has many files open at a time, which may hold so much together.
+_GROUP_BYTES, _LEAST_GROUP_BYTES, _TOGETHER_BYTES = 64 << 20, 4 << 20, 512 << 20
 _CODEC = "snappy"
 #: Of so many rows the values are looked at, and a column with fewer different ones than this share
 #: gets a dictionary: others pay for building one that is then given up (a third of writing).
@@ -157,8 +158,8 @@ class DataFileWriters:
         if bucket not in self._writers:
             cut = self._buckets > 1
             begin = file_name(bucket, self._buckets) if cut else "part-"
-            size = max(_LEAST_GROUP_BYTES, _GROUP_BYTES // self._buckets)
-            writer = DataFileWriter(self._target, begin, size if cut else _GROUP_BYTES)
+            size = min(_GROUP_BYTES, max(_LEAST_GROUP_BYTES, _TOGETHER_BYTES // self._buckets))
+            writer = DataFileWriter(self._target, begin, size)
             self._writers[bucket] = self._files.enter_context(writer)
         return self._writers[bucket]
 
