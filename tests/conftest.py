@@ -15,6 +15,9 @@ from small_lake import Drop, publish
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+#: These hold fixtures and no doctests, and a second module of this name cannot be collected as one.
+collect_ignore_glob = ["conftest.py", "*/conftest.py"]
+
 # For the JVMs of tests, which end before the optimizing compiler has earned what it costs.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
 
