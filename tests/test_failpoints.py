@@ -19,12 +19,15 @@ from pyspark.sql import SparkSession
 
 import beatlake
 from beatlake import cli, failpoints, releases
-from beatlake.lake import Lake
+from beatlake.lake import Lake, user_metadata
 from beatlake.runs import publishing
+from beatlake.runs.history import OF_KILLED_RUNS
 from small_lake import IN_ORDER, SMALL, Drop, hashes, publish, required_files, run_arguments
 
 #: The commit that publishes.
 PUBLISHES = "ops.releases"
+#: Where the first run of all that ends in order leaves its record.
+CREATES_RUNS = "create ops.runs"
 #: What every stage commits to, so that a kill there may leave a stage done: the last of part 0.
 EVERY_STAGE = "ops.stages"
 #: Killed at by `make test`: with data written and no commit, and with a release made but no file.
@@ -57,7 +60,14 @@ def commits(lake: Path) -> int:
 
 def renamed(lake: Path) -> set[str]:
     """The files that a lake replaces by rename."""
-    return {path.name for path in (lake / "releases").iterdir()}
+    return {path.name for path in (lake / "releases").glob("*.json")}
+
+
+def takers(lake: Path) -> set[str]:
+    """The runs that have taken the lease, as the log of `ops.releases` names them."""
+    commits = Lake(lake).open(PUBLISHES).history()
+    stamps = [user_metadata(commit) for commit in commits if commit["operation"] == "WRITE"]
+    return {stamp["run_id"] for stamp in stamps if stamp["stage"] == "lease"}
 
 
 def test_every_commit_has_failpoints(first_drop: Drop) -> None:
@@ -91,8 +101,15 @@ def killed(
     return found
 
 
-def finished(folder: Path, lake: Path, expected: Expected, *settings: str) -> None:
-    """Go on after a kill, to the same release and without doing a stage again."""
+def finished(
+    folder: Path, lake: Path, expected: Expected, *settings: str, unbegun: int = 0
+) -> list[dict[str, Any]]:
+    """Go on after a kill, to the same release and without doing a stage again.
+
+    Returns:
+        The records of all runs: one of each that took the lease, but for as many as were killed
+        before they could say who they are.
+    """
     code, said = run(folder, lake, settings)
     assert code == 0, said
     assert hashes(beatlake.open(lake)) == expected[-1]
@@ -101,6 +118,14 @@ def finished(folder: Path, lake: Path, expected: Expected, *settings: str) -> No
     assert not releases.stale(Lake(lake))
     done = beatlake.open(lake).table("ops.stages").arrow().to_pylist()
     assert max(Counter(row["stage_key"] for row in done).values()) == 1, "a stage ran twice"
+    runs: list[dict[str, Any]] = Lake(lake).open("ops.runs").to_pyarrow_table().to_pylist()
+    assert max(Counter(row["run_id"] for row in runs).values()) == 1, "a run has two records"
+    # The last run records those before, and itself only if it had something to do.
+    missing = takers(lake) - {row["run_id"] for row in runs}
+    assert len(missing) - unbegun in (0, 1) and {row["run_id"] for row in done} <= {
+        row["run_id"] for row in runs
+    }
+    return runs
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_release(
@@ -115,7 +140,13 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_release(
     assert expected[0] != expected[1]
     for place in QUICK:
         killed(first_drop.folder, lake, place, expected, *SMALL, SOUTH)
-    finished(first_drop.folder, lake, expected, *SMALL, SOUTH)
+    runs = finished(first_drop.folder, lake, expected, *SMALL, SOUTH)
+    ended = sorted((row["status"], row["exit_code"], row["release"] or 0) for row in runs)
+    assert ended == [("done", 0, 1), ("killed", None, 0), ("killed", None, 2)]
+    stages = Counter(
+        r["run_id"] for r in beatlake.open(lake).table("ops.stages").arrow().to_pylist()
+    )
+    assert Counter({row["run_id"]: row["stages"] for row in runs}) == stages
 
 
 @pytest.fixture(scope="module")
@@ -158,18 +189,29 @@ def test_a_run_killed_at_every_commit_ends_with_the_same_release(
         now = killed(undisturbed.folder, lake, place, expected, *IN_ORDER)["commits"]
         assert now >= left, "a commit was lost"
         left = now
-    finished(undisturbed.folder, lake, expected, *IN_ORDER)
+    # Killed between taking the lease and saying so in a file, a run has no record.
+    unbegun = sum(name.startswith("lease-") for name in names[part * size : (part + 1) * size])
+    finished(undisturbed.folder, lake, expected, *IN_ORDER, unbegun=unbegun)
 
 
 @pytest.mark.full
 def test_a_run_killed_as_it_publishes_ends_with_the_same_release(
     undisturbed: Drop, tmp_path: Path
 ) -> None:
-    """At the publishing commit and at each one that follows it, always anew."""
+    """At the publishing commit and at each one that follows it, always anew.
+
+    A run that was killed is recorded by the next before it goes on, so those are places, too.
+    """
     expected = [hashes(beatlake.open(undisturbed.lake))]
     lake = tmp_path / "lake"
+    assert killed(undisturbed.folder, lake, f"before:{CREATES_RUNS}", expected, *IN_ORDER)[
+        "release"
+    ]
+    finished(undisturbed.folder, lake, expected, *IN_ORDER)
+    shutil.rmtree(lake)
     killed(undisturbed.folder, lake, f"before:{PUBLISHES}", expected, *IN_ORDER)
     for place in (
+        *(f"{kind}:{OF_KILLED_RUNS}" for kind in ("before", "during", "after")),
         *(f"{kind}:{PUBLISHES}" for kind in ("during", "after")),
         *(f"{k}:{name}" for name in commits_of(undisturbed)[1] for k in ("before", "after")),
     ):

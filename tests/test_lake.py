@@ -105,6 +105,21 @@ def test_rows_that_the_spec_forbids_are_not_written(spark: SparkSession, tmp_pat
     assert {Path(f).name for f in head.file_uris()} <= before
 
 
+def test_a_table_that_is_added_to_keeps_its_rows_when_its_spec_gets_a_column(
+    tmp_path: Path,
+) -> None:
+    lake = Lake(tmp_path)
+    older = Table("ops.things", "Things.", (Column("id", "bigint", "Its number.", False),))
+    newer = Table("ops.things", "Things.", (*older.columns, Column("name", "string", "Its name.")))
+    lake.record(older, [{"id": 1}, {"id": 2}], STAMP, "append", 4)
+    committed = lake.record(newer, [{"id": 3, "name": "c"}], STAMP, "append", 5)
+    rows = lake.open("ops.things").to_pyarrow_table().to_pylist()
+    assert sorted((row["id"], row["name"]) for row in rows) == [(1, None), (2, None), (3, "c")]
+    assert committed.rows == 1
+    assert lake.open("ops.things").transaction_version("beatlake") == 5
+    assert PROPERTIES.items() <= lake.open("ops.things").metadata().configuration.items()
+
+
 def test_files_that_are_not_there_are_not_committed(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
     version = lake.write(TABLE, None, STAMP).version

@@ -237,6 +237,9 @@ class Lake:
         stamp: Stamp,
         mode: Literal["overwrite", "append"],
         transaction: int | None = None,
+        *,
+        where: str | None = None,
+        place: str | None = None,
     ) -> Committed:
         """Write rows that the driver holds as one commit and return the version that it made.
 
@@ -247,6 +250,8 @@ class Lake:
             mode: whether the rows replace those of the table.
             transaction: the commit only succeeds if the newest one before it carries a lower
                 number, and if no other commit comes between: a compare-and-set.
+            where: the condition in SQL of the rows that are replaced; all of them by default.
+            place: what failpoints call the commit; by default after the table.
 
         Raises:
             OvertakenError: an equal or higher transaction is there already, or another commit
@@ -257,6 +262,8 @@ class Lake:
         from deltalake import CommitProperties, Transaction, write_deltalake
 
         commit_id = uuid4().hex
+        if mode == "append":
+            self._modernise(table, stamp.text(commit_id))
         fresh = self._prepare(table, stamp.text(commit_id))
         if fresh and not rows and transaction is None:
             return self._committed(table.name, commit_id)
@@ -274,15 +281,45 @@ class Lake:
             {"userMetadata": stamp.text(commit_id)}, retries, transactions
         )
         data = pa.Table.from_pylist([dict(row) for row in rows], table.arrow_schema)
-        place = table.name if rows else f"empty {table.name}"
+        place = place or (table.name if rows else f"empty {table.name}")
+        chosen: dict[str, Any] = {} if where is None else {"predicate": where}
         with committing(place, self.path(table.name)), _naming_another_commit(table):
-            write_deltalake(target, data, mode=mode, commit_properties=properties)
+            write_deltalake(target, data, mode=mode, commit_properties=properties, **chosen)
         return self._committed(table.name, commit_id)
+
+    def _modernise(self, table: Table, metadata: str) -> None:
+        """Give a table that is added to the columns of its spec, in one commit with all its rows.
+
+        Where the spec needs a value that the rows do not have, the table is left for `_prepare`.
+        """
+        import pyarrow as pa
+        from deltalake import CommitProperties, Schema, write_deltalake
+
+        wanted = table.arrow_schema
+        if not self.exists(table.name):
+            return
+        existing = self.open(table.name)
+        has = {field.name for field in existing.schema().fields}
+        if existing.schema() == Schema.from_arrow(wanted) or any(
+            field.name not in has and not field.nullable for field in wanted
+        ):
+            return
+        rows = existing.to_pyarrow_table().to_pylist()
+        data = pa.Table.from_pylist(rows, wanted)
+        self.guard()
+        with committing(f"modernise {table.name}", self.path(table.name)):
+            write_deltalake(
+                existing,
+                data,
+                mode="overwrite",
+                schema_mode="overwrite",
+                commit_properties=CommitProperties({"userMetadata": metadata}),
+            )
 
     def _prepare(self, table: Table, metadata: str) -> bool:
         """Make the table what its spec says; whether it was made anew, and so has no rows.
 
-        A table of an older spec is replaced in its next version; releases keep the old ones.
+        A table of an older spec is emptied in its next version; releases keep the old ones.
         """
         from deltalake import CommitProperties, DeltaTable, Schema
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +13,9 @@ from beatlake.config import ConfigError, Settings
 from beatlake.errors import GateError, naming_a_full_disk
 from beatlake.lake import Committed, Lake, LakeError, Stamp
 from beatlake.quality import drift
-from beatlake.redaction import redact
 from beatlake.releases import InputFile, Release, ReleasedTable
+from beatlake.runs import history, plan, publishing, records
 from beatlake.runs import lease as leases
-from beatlake.runs import plan, publishing, records
 from beatlake.runs.inputs import RunInputs
 from beatlake.runs.records import StageRecord, StageRecords
 from beatlake.runs.report import Reporter, RunReport, StageReport
@@ -39,14 +36,13 @@ class Job:
     lake: Lake
     lease: leases.Lease
     before: Release | None
-    run_id: str
+    begun: leases.Begun
     settings: Settings
     reporter: Reporter
     inputs: RunInputs
     described: Mapping[str, InputFile]
     planned: list[plan.Stage]
     keys: Mapping[str, str]
-    identity: str
     forced: frozenset[str]
     chosen: frozenset[str]
     publishes: bool
@@ -56,6 +52,21 @@ class Job:
     figures: dict[str, float | None] = field(default_factory=dict)
     accepted: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def run_id(self) -> str:
+        """The run's own id, which everything that it writes carries."""
+        return self.begun.run_id
+
+    @property
+    def identity(self) -> str:
+        """The hash of everything that decides what the release holds."""
+        return self.begun.identity
+
+    @property
+    def code_version(self) -> str:
+        """The version and content hash of the code."""
+        return self.begun.code_version
 
     def run(self, started: float) -> RunReport:
         """Run what must run, audit and publish; leave a run record, whatever happens.
@@ -69,28 +80,28 @@ class Job:
         from beatlake.runs.progress import watched
         from beatlake.session import session
 
-        started_at = records.now()
         self.reporter.run_started(self.run_id, len(self.planned))
-        self.code_version = plan.code_version()
         self.stage_records = StageRecords(self.lake, self.run_id, self.code_version)
-        spark = session(self.settings.spark)
-        # Asked now, since a run whose Spark has died leaves a record too.
-        spark_version = spark.version
+        spark_version: str | None = None
         release: Release | None = None
         failure: BaseException | None = None
         try:
-            with naming_a_full_disk(self.lake.root), watched(spark, self.reporter):
-                plan.run_in_order(
-                    self.planned, partial(self._stage, spark), self.settings.parallel_stages
-                )
-                if self.publishes:
-                    self._audit(spark)
-                    release = self._publish()
+            with naming_a_full_disk(self.lake.root):
+                spark = session(self.settings.spark)
+                # Asked now, since a run whose Spark has died leaves a record too.
+                spark_version = spark.version
+                with watched(spark, self.reporter):
+                    plan.run_in_order(
+                        self.planned, partial(self._stage, spark), self.settings.parallel_stages
+                    )
+                    if self.publishes:
+                        self._audit(spark)
+                        release = self._publish()
         except BaseException as error:
             failure = error
             raise
         finally:
-            self._record(spark_version, started_at, time.monotonic() - started, release, failure)
+            self._record(spark_version, time.monotonic() - started, release, failure)
         return RunReport(
             self.run_id,
             "done",
@@ -254,33 +265,22 @@ class Job:
 
     def _record(
         self,
-        spark_version: str,
-        started_at: datetime,
+        spark_version: str | None,
         seconds: float,
         release: Release | None,
         failure: BaseException | None,
     ) -> None:
         """Leave a run record, whatever happened; a second failure must not hide the first."""
-        code = 0 if failure is None else getattr(failure, "exit_code", 1)
-        row = {
-            "run_id": self.run_id,
-            "identity": self.identity,
-            "started_at": started_at,
-            "seconds": seconds,
-            "status": "done" if failure is None else "refused" if code == 4 else "failed",
-            "exit_code": code,
-            "reason": None if failure is None else redact(str(failure))[:2000],
-            "input_directory": redact(self.inputs.directory),
-            "absent_files": self.inputs.absent,
-            "settings": json.dumps(self.settings.recorded(), sort_keys=True),
-            "code_version": self.code_version,
-            "spark_version": spark_version,
-            "release": None if release is None else release.release,
-        }
-        stamp = Stamp(self.run_id, records.STAMPED_AS, self.identity, self.code_version)
+        end = history.End(
+            seconds=seconds,
+            stages=sum(record.run_id == self.run_id for record in self.done.values()),
+            spark_version=spark_version,
+            release=None if release is None else release.release,
+            failure=failure,
+        )
         try:
             # Not guarded: a run that lost its lease leaves a record too.
-            Lake(self.lake.root).record(ops.RUNS, [row], stamp, "append")
+            history.record(Lake(self.lake.root), self.begun, end)
         except Exception as error:
             if failure is None:
                 raise

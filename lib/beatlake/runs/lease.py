@@ -29,10 +29,26 @@ from beatlake.tables import ops
 _BEATS = 4
 #: A check of the epoch holds good for so long, in seconds.
 _TRUSTED_S = 0.5
+#: How the file of a lease ends that was given back where the disk was full.
+_OVER = ".over.json"
+
+
+class Begun(BaseModel):
+    """What is known of a run as it takes the lease: the columns of its record that never change."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run_id: str
+    identity: str
+    started_at: datetime
+    input_directory: str
+    absent_files: list[str]
+    settings: str
+    code_version: str
 
 
 class Holder(BaseModel):
-    """Who holds a lease, and when it was last seen alive."""
+    """Who holds a lease, and when it was last seen alive; ``begun`` is None but for runs."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,6 +60,7 @@ class Holder(BaseModel):
     seen: datetime
     expires_s: float
     ended: bool = False
+    begun: Begun | None = None
 
     def alive(self, now: datetime) -> bool:
         """Whether the lease is held: not given back, not expired, its process not known dead."""
@@ -97,8 +114,11 @@ class Lease:
         try:
             self._beat(ended=True)
         except OSError:
-            # On a full disk there is always room to remove a file, which says the same.
-            _path(self.lake, self.epoch).unlink(missing_ok=True)
+            # On a full disk there is room for another name, which says the same. What the file
+            # says of a run is kept, since there was no room for a record of it either.
+            path = _path(self.lake, self.epoch)
+            with suppress(FileNotFoundError):
+                path.replace(path.with_name(f"{path.stem}{_OVER}"))
 
     def keep(self) -> None:
         """Show that the holder is alive, until the lease is given back or lost."""
@@ -116,8 +136,14 @@ class Lease:
         releases.replace(_path(self.lake, self.epoch), seen.model_dump_json(indent=1))
 
 
-def take(lake: Lake, run_id: str, expires_s: float) -> Lease:
+def take(lake: Lake, run_id: str, expires_s: float, begun: Begun | None = None) -> Lease:
     """The lease of a lake, with its heartbeat going.
+
+    Args:
+        lake: the lake.
+        run_id: who takes it.
+        expires_s: how long it holds after each sign of life.
+        begun: what is known of a run; whoever finds it killed records that (`left`).
 
     Raises:
         ConflictError: another run holds it; the message says which, where and since when.
@@ -131,6 +157,7 @@ def take(lake: Lake, run_id: str, expires_s: float) -> Lease:
         since=now,
         seen=now,
         expires_s=expires_s,
+        begun=begun,
     )
     lease = Lease(lake, held + 1, mine)
     stamp = Stamp(run_id, "lease", "", "", {})
@@ -141,9 +168,8 @@ def take(lake: Lake, run_id: str, expires_s: float) -> Lease:
             f"Another run took {lake.root} at the same moment. Wait for it."
         ) from None
     lease._beat(ended=False)
-    for old in releases.directory(lake).glob("lease-*.json"):
-        if old != _path(lake, lease.epoch):
-            old.unlink(missing_ok=True)
+    for old in _files(lake) - {_path(lake, lease.epoch), *left(lake)}:
+        old.unlink(missing_ok=True)
     lease.lake = replace(lake, guard=lease.check)
     threading.Thread(target=lease.keep, daemon=True, name="lease").start()
     return lease
@@ -176,10 +202,33 @@ def epoch(lake: Lake) -> int:
 
 def holder_of(lake: Lake, number: int) -> Holder | None:
     """Who took the lease of an epoch; None where nobody says so."""
+    return _read(_path(lake, number))
+
+
+def left(lake: Lake) -> dict[Path, Holder]:
+    """The files of runs that hold the lease no more and may have left no record of themselves.
+
+    They stay until somebody has recorded the runs (`beatlake.runs.history`).
+    """
+    now = _now()
+    found = {path: _read(lake.inside("releases", path.name)) for path in _files(lake)}
+    return {
+        path: holder
+        for path, holder in sorted(found.items())
+        if holder is not None and holder.begun is not None and not holder.ended
+        if path.name.endswith(_OVER) or not holder.alive(now)
+    }
+
+
+def _read(path: Path) -> Holder | None:
     try:
-        return Holder.model_validate_json(_path(lake, number).read_text(encoding="utf-8"))
+        return Holder.model_validate_json(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValidationError):
         return None
+
+
+def _files(lake: Lake) -> set[Path]:
+    return set(releases.directory(lake).glob("lease-*.json"))
 
 
 def _path(lake: Lake, number: int) -> Path:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 from beatlake import releases
 from beatlake.config import Settings
 from beatlake.errors import naming_a_full_disk
-from beatlake.lake import Lake
+from beatlake.lake import Lake, Stamp
+from beatlake.redaction import redact
 from beatlake.releases import InputFile, Release
+from beatlake.runs import history, notify, plan, publishing, records, reserve
 from beatlake.runs import lease as leases
-from beatlake.runs import notify, plan, publishing
 from beatlake.runs.inputs import RunInputs, discover
 from beatlake.runs.job import Job
 from beatlake.runs.plan import EVERYTHING, Selection
@@ -77,7 +80,7 @@ def _run(
         newest = _newest(lake)
         if newest is None or not selection.publishes or forced or newest.identity != identity:
             return None
-        if releases.stale(lake):
+        if releases.stale(lake) or leases.left(lake):
             return None
         gone = releases.incomplete(lake, newest)
         if gone:
@@ -88,10 +91,21 @@ def _run(
 
     if found := idle():
         return found
-    run_id = publishing.new_run_id()
-    lease = leases.take(lake, run_id, settings.lease_s)
+    begun = leases.Begun(
+        run_id=publishing.new_run_id(),
+        identity=identity,
+        started_at=records.now() - timedelta(seconds=time.monotonic() - started),
+        input_directory=redact(inputs.directory),
+        absent_files=inputs.absent,
+        settings=json.dumps(settings.recorded(), sort_keys=True),
+        code_version=plan.code_version(),
+    )
+    lease = leases.take(lake, begun.run_id, settings.lease_s, begun)
     try:
         publishing.catch_up(lake)
+        stamp = Stamp(begun.run_id, records.STAMPED_AS, identity, begun.code_version)
+        history.record_killed(lease.lake, stamp)
+        reserve.keep(lake)
         # Another run may have published what this one would, before it took the lease.
         if found := idle():
             return found
@@ -99,14 +113,13 @@ def _run(
             lake=lease.lake,
             lease=lease,
             before=_newest(lake),
-            run_id=run_id,
+            begun=begun,
             settings=settings,
             reporter=reporter,
             inputs=inputs,
             described=described,
             planned=selection.needed(planned),
             keys=keys,
-            identity=identity,
             forced=forced,
             chosen=chosen,
             publishes=selection.publishes,

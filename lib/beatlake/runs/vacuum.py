@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from beatlake import releases
+from beatlake.errors import out_of_room
 from beatlake.lake import Lake
 from beatlake.runs import lease as leases
-from beatlake.runs import publishing
+from beatlake.runs import publishing, reserve
+from beatlake.runs.lease import Lease
 from beatlake.tables import ops
 
 
@@ -28,6 +30,8 @@ def vacuum(lake: Lake, keep: int, *, dry_run: bool, expires_s: float) -> Vacuume
     Files of runs that did not get as far as a release go too: such a run begins anew. The logs of
     the tables stay as they are, and `ops.releases` goes on naming every release there ever was.
 
+    It works where the disk is full, too (`beatlake.runs.reserve`).
+
     Args:
         lake: the lake.
         keep: how many of the newest releases stay readable, at least 1.
@@ -38,7 +42,7 @@ def vacuum(lake: Lake, keep: int, *, dry_run: bool, expires_s: float) -> Vacuume
         NoReleaseError: the lake has no release.
         ConflictError: a run holds the lake.
     """
-    lease = leases.take(lake, publishing.new_run_id(), expires_s)
+    lease = _lease(lake, expires_s)
     try:
         publishing.catch_up(lake)
         releases.load(lake)
@@ -49,13 +53,6 @@ def vacuum(lake: Lake, keep: int, *, dry_run: bool, expires_s: float) -> Vacuume
             for number in kept
             for name, table in releases.load(lake, number).tables.items()
             for file in table.files
-        }
-        # What runs did is added to and never replaced; the next run reads it to its end.
-        named |= {
-            lake.data_file(table.name, file).resolve()
-            for table in (ops.RELEASES, ops.RUNS, ops.STAGES)
-            if lake.exists(table.name)
-            for file in lake.files(table.name, lake.open(table.name).version())
         }
         unnamed = [path for path in _data_files(lake) if path.resolve() not in named]
         found = Vacuumed(kept, dropped, len(unnamed), sum(p.stat().st_size for p in unnamed))
@@ -69,14 +66,31 @@ def vacuum(lake: Lake, keep: int, *, dry_run: bool, expires_s: float) -> Vacuume
                 path.unlink()
         return found
     finally:
+        reserve.keep(lake)
         lease.give_back()
 
 
+def _lease(lake: Lake, expires_s: float) -> Lease:
+    """The lease, for which the reserve makes way where there is no room for it."""
+    try:
+        return leases.take(lake, publishing.new_run_id(), expires_s)
+    except Exception as error:
+        if out_of_room(error, lake.root) is None or not reserve.free(lake):
+            raise
+    return leases.take(lake, publishing.new_run_id(), expires_s)
+
+
 def _data_files(lake: Lake) -> list[Path]:
-    """The Parquet files of all tables, those of their logs apart, that no link leads to."""
+    """The Parquet files of all tables that runs replace, which no link leads to.
+
+    Records of runs are added to, even by one that was only asleep and finds the lease lost: a file
+    of theirs that no commit names yet may be named at any moment.
+    """
     root = lake.root.resolve()
+    added_to = {lake.path(t.name).resolve() for t in (ops.RELEASES, ops.RUNS, ops.STAGES)}
     return sorted(
         path
         for path in root.glob("*/*/*.parquet")
-        if path.is_file() and path.resolve() == path and path.parent.name != "_delta_log"
+        if path.is_file() and path.resolve() == path
+        if path.parent not in added_to and path.parent.name != "_delta_log"
     )

@@ -8,20 +8,41 @@ _RUN = Column("run_id", "string", "Identifier of the run.", False)
 
 RUNS = Table(
     name="ops.runs",
-    comment="One row per run that started Spark, failed ones too.",
+    comment="One row per run that had something to do, failed and killed ones too.",
     columns=(
         _RUN,
         Column("identity", "string", "Hash of input, settings and code that decide the content."),
         Column("started_at", "timestamp", "When the run started.", False, "UTC"),
-        Column("seconds", "double", "How long it took.", False, "seconds"),
-        Column("status", "string", "done, failed or refused (by a gate).", False),
-        Column("exit_code", "int", "Exit code of the process.", False),
+        Column(
+            "seconds",
+            "double",
+            "How long it took; of a killed run, until it was last seen alive.",
+            False,
+            "seconds",
+        ),
+        Column(
+            "status",
+            "string",
+            "done, failed, refused (by a gate), or killed: it left no record itself, and the next"
+            " run left this one.",
+            False,
+        ),
+        Column("exit_code", "int", "Exit code of the process; null when killed."),
         Column("reason", "string", "Why it did not finish; null when done."),
         Column("input_directory", "string", "Directory or address that was read.", False),
         Column("absent_files", "array<string>", "Optional files that were not there.", False),
         Column("settings", "string", "Settings in force, as JSON.", False),
         Column("code_version", "string", "Version and content hash of the code.", False),
-        Column("spark_version", "string", "Version of Spark.", False),
+        Column(
+            "stages",
+            "int",
+            "Stages that it carried out, which ops.stages has; null in records of before 0.1.0.",
+        ),
+        Column(
+            "spark_version",
+            "string",
+            "Version of Spark; null when killed, or when Spark did not start.",
+        ),
         Column("release", "bigint", "The release it published; null for none."),
     ),
     key=("run_id",),
