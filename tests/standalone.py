@@ -166,6 +166,8 @@ class Submitted:
             "spark.driver.extraJavaOptions": _JAVA,
             "spark.executor.extraJavaOptions": _JAVA,
             "spark.ui.port": self._web,
+            # What the driver says of tasks is never older than what it knows.
+            "spark.ui.liveUpdate.period": "0",
             "spark.eventLog.enabled": "true",
             "spark.eventLog.dir": self._events.as_uri(),
             "spark.eventLog.compress": "false",
@@ -219,6 +221,10 @@ class Submitted:
         """The end of what the job and Spark's driver said."""
         return self._out.read_text()[-2000:] + self._err.read_text()[-3000:]
 
+    def executors(self) -> list[psutil.Process]:
+        """The executors that are there."""
+        return list(self._on.executors().values())
+
     def busy(self) -> list[psutil.Process]:
         """The executors that are at a task."""
         told = {one["id"]: one["activeTasks"] for one in self._asked("executors")}
@@ -240,7 +246,7 @@ class Submitted:
         }
         active = [one for one in self._asked("stages?status=active") if one["numActiveTasks"]]
         reads = any(parents.get(one["stageId"]) for one in active)
-        return list(self._on.executors().values()) if reads else []
+        return self.executors() if reads else []
 
     def _asked(self, path: str) -> list[dict[str, Any]]:
         """What the driver answers about its application; nothing before it listens."""

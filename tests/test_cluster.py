@@ -32,9 +32,10 @@ from standalone import Submitted, cluster, until
 pytestmark = pytest.mark.full
 
 #: Longest that a stage may be waited for, and a whole run.
-_STAGE_S, _RUN_S = 300, 600
-#: What the driver tells of its executors is at most so old.
-_SETTLES_S = 0.5
+_STAGE_S, _RUN_S = 600, 900
+#: How long executors run before they are looked at, and how long the driver may take to hear of
+#: what they did before they stood still.
+_STEP_S, _SETTLES_S = 0.05, 0.2
 
 
 @pytest.fixture(scope="module")
@@ -58,20 +59,26 @@ def at_work(
 ) -> tuple[str, list[psutil.Process]]:
     """The stages of a kind that run, and the executors that are chosen while they do.
 
-    The executors are stopped, so that they are still at the same task whenever they are killed.
+    From the first of these stages on all executors run a step at a time and stand still while the
+    driver is asked about them: what is chosen cannot be over before it is killed, and no task is
+    too short to be met. The chosen ones are left standing.
     """
 
     def found() -> tuple[str, list[psutil.Process]] | None:
-        running = ", ".join(sorted(s for s in job.running() if s.startswith(kind)))
+        if not any(stage.startswith(kind) for stage in job.running()):
+            return None
+        executors = job.executors()
+        for executor in executors:
+            executor.suspend()
+        time.sleep(_SETTLES_S)
+        running = ", ".join(sorted(stage for stage in job.running() if stage.startswith(kind)))
         victims = chosen() if running else []
-        for victim in victims:
-            victim.suspend()
-        if victims:
-            time.sleep(_SETTLES_S)
-            if victims == chosen():
-                return running, victims
-        for victim in victims:
-            victim.resume()
+        for executor in executors:
+            if executor not in victims:
+                executor.resume()
+        if victims and set(victims) <= set(executors):
+            return running, victims
+        time.sleep(_STEP_S)
         return None
 
     return until(found, _STAGE_S, f"a task of {kind}")
