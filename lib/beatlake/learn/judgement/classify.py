@@ -1,0 +1,234 @@
+"""Judging a classification.
+
+Every metric is a function of sums over rows, so that its interval needs no pass over the rows:
+accuracy, top-2, top-3, log-loss and Brier score are means; balanced accuracy and macro-F1 come from
+the rows of each class that are hit, there and predicted; the calibration error from the gap in each
+bin. PR-AUC ranks all rows, which no sums hold: its interval comes from its pseudo-values (the value
+plus n times its derivative by the weight of a row), which the score says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from beatlake.errors import InputError
+from beatlake.learn.judgement.bootstrap import Blocks, Metric, Sums, one_hot, scored, seed_of
+from beatlake.learn.judgement.predictions import Array, Predictions
+from beatlake.learn.judgement.ranking import average_precision, rank_of_true
+from beatlake.learn.judgement.scores import (
+    CalibrationBin,
+    ConfusionPair,
+    Example,
+    Judgement,
+    Score,
+)
+from beatlake.learn.judgement.slicing import slices
+
+RESAMPLES = 500
+#: Equal-width bins of the confidence, as many as Guo et al. 2017, "On Calibration of Modern Neural
+#: Networks", take.
+BINS = 15
+#: Rows shown of the most confident, right and wrong.
+EXAMPLES = 10
+#: Pairs of classes shown of the most confused.
+PAIRS = 20
+#: A true class given no probability would cost an infinite loss.
+_LEAST = 1e-15
+#: Rows taken at once where a step needs room for rows x classes.
+_CHUNK = 65_536
+LINEAR = frozenset({"pr_auc"})
+
+
+def classification(p: Predictions, *, salt: str, resamples: int = RESAMPLES) -> Judgement:
+    """All that is said about a classification; the same whatever the order of its rows.
+
+    Accuracy, balanced accuracy (mean recall of the classes that occur), macro-F1 (classes that
+    occur or are predicted; one that is never predicted counts 0), top-2 and top-3 accuracy (equal
+    probabilities in the order of the classes), log-loss (natural logarithm), PR-AUC (average
+    precision of one class against the rest, mean over classes that occur), Brier score (sum over
+    classes of the squared error, 0 to 2, as in Brier 1950) and expected calibration error of the
+    predicted class (15 equal-width bins). What needs probabilities is left out without them, and
+    top-k where there are no more than k classes.
+
+    Args:
+        p: predictions of one side.
+        salt: of the draws.
+        resamples: draws of artists per interval.
+
+    Raises:
+        InputError: the predictions are of a regression.
+    """
+    classes = _classes(p)
+    blocks, metrics = measured(p)
+    overall = scored(
+        metrics,
+        blocks,
+        p.groups.of[p.order],
+        seed=seed_of(salt),
+        resamples=resamples,
+        linear=LINEAR,
+    )
+    width = len(classes)
+    confusion = np.bincount(p.y_true * width + p.y_pred, minlength=width**2).reshape(width, width)
+    support = confusion.sum(axis=1)
+    right, wrong = _examples(p, classes)
+    return Judgement(
+        kind="classification",
+        n=p.n,
+        groups=len(p.groups.names),
+        resamples=resamples,
+        scores=(*overall, *_by_slice(p, blocks, metrics, salt, resamples)),
+        base_rate={name: float(support[k] / p.n) for k, name in enumerate(classes)},
+        classes=classes,
+        confusion=confusion,
+        pairs=_pairs(confusion, classes),
+        right=right,
+        wrong=wrong,
+        calibration=_calibration(p),
+        unpredicted=tuple(
+            name for k, name in enumerate(classes) if support[k] and not confusion[:, k].any()
+        ),
+    )
+
+
+def measured(p: Predictions) -> tuple[Blocks, Mapping[str, Metric]]:
+    """What each row, in the order of `p.order`, adds to sums, and the metrics that these give."""
+    width = len(_classes(p))
+    hit = (p.y_true == p.y_pred).astype(np.float64)
+    parts = {
+        "n": np.ones(p.n),
+        "hit": hit,
+        "hit_by_class": one_hot(p.y_true, width, hit),
+        "true": one_hot(p.y_true, width),
+        "predicted": one_hot(p.y_pred, width),
+    }
+    metrics: dict[str, Metric] = {
+        "accuracy": _mean("hit"),
+        "balanced_accuracy": _balanced_accuracy,
+        "macro_f1": _macro_f1,
+    }
+    if p.proba is not None and p.confidence is not None:
+        rank = rank_of_true(p.y_true, p.proba)
+        for k in (2, 3):
+            if k < width:
+                parts[f"top_{k}"] = (rank < k).astype(np.float64)
+                metrics[f"top_{k}"] = _mean(f"top_{k}")
+        given = p.proba[np.arange(p.n), p.y_true].astype(np.float64)
+        parts["log_loss"] = -np.log(np.clip(given, _LEAST, None))
+        parts["brier"] = 1 - 2 * given + _squares(p.proba)
+        parts["pr_auc"] = average_precision(p.y_true, p.proba)
+        parts["gap"] = one_hot(_bin(p.confidence), BINS, hit - p.confidence)
+        metrics |= {name: _mean(name) for name in ("log_loss", "pr_auc", "brier")}
+        metrics["ece"] = lambda sums: abs(sums["gap"]).sum(axis=1) / sums["n"]
+    return Blocks.of(parts).take(p.order), metrics
+
+
+def _classes(p: Predictions) -> tuple[str, ...]:
+    if p.classes is None:
+        raise InputError("These are predictions of a regression and have no classes.")
+    return p.classes
+
+
+def _mean(name: str) -> Metric:
+    return lambda sums: sums[name] / sums["n"]
+
+
+def _balanced_accuracy(sums: Sums) -> Array:
+    return _mean_where(sums["hit_by_class"], sums["true"])
+
+
+def _macro_f1(sums: Sums) -> Array:
+    return _mean_where(2 * sums["hit_by_class"], sums["true"] + sums["predicted"])
+
+
+def _mean_where(part: Array, whole: Array) -> Array:
+    """The mean over classes of part / whole, of those where the whole is not 0."""
+    shares = np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+    found: Array = shares.sum(axis=1) / (whole > 0).sum(axis=1)
+    return found
+
+
+def _squares(proba: Array) -> Array:
+    return np.concatenate(
+        [
+            np.square(proba[start : start + _CHUNK], dtype=np.float64).sum(axis=1)
+            for start in range(0, len(proba), _CHUNK)
+        ]
+    )
+
+
+def _by_slice(
+    p: Predictions, blocks: Blocks, metrics: Mapping[str, Metric], salt: str, resamples: int
+) -> list[Score]:
+    # Pseudo-values are of the ranks of all rows, and so say nothing about a part of them.
+    kept = {name: of for name, of in metrics.items() if name not in {"pr_auc", "ece"}}
+    return slices(p, blocks, kept, salt=salt, resamples=resamples)
+
+
+def _pairs(confusion: Array, classes: tuple[str, ...]) -> tuple[ConfusionPair, ...]:
+    wrong = confusion.copy()
+    np.fill_diagonal(wrong, 0)
+    # Stable, so that equal counts keep the order of the classes.
+    commonest = np.argsort(-wrong, axis=None, kind="stable")[:PAIRS]
+    found = []
+    for place in commonest:
+        true, predicted = divmod(int(place), len(classes))
+        if n := int(wrong[true, predicted]):
+            share = n / int(confusion[true].sum())
+            found.append(ConfusionPair(classes[true], classes[predicted], n, share))
+    return tuple(found)
+
+
+def _examples(
+    p: Predictions, classes: tuple[str, ...]
+) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+    """The most confident right and wrong rows; equal ones in the order of their names."""
+    if p.confidence is None:
+        return (), ()
+    sure = p.order[np.argsort(-p.confidence[p.order], kind="stable")]
+    hit = (p.y_true == p.y_pred)[sure]
+
+    def shown(rows: Array) -> tuple[Example, ...]:
+        assert p.confidence is not None
+        return tuple(
+            Example(
+                str(p.row_id[row]),
+                p.groups.names[p.groups.of[row]],
+                classes[p.y_true[row]],
+                classes[p.y_pred[row]],
+                float(p.confidence[row]),
+            )
+            for row in rows[:EXAMPLES]
+        )
+
+    return shown(sure[hit]), shown(sure[~hit])
+
+
+def _bin(confidence: Array) -> Array:
+    """The bin of each confidence; an edge belongs to the bin below it."""
+    found: Array = np.clip(np.ceil(confidence * BINS) - 1, 0, BINS - 1).astype(np.int64)
+    return found
+
+
+def _calibration(p: Predictions) -> tuple[CalibrationBin, ...]:
+    if p.confidence is None:
+        return ()
+    bins = _bin(p.confidence)[p.order]
+    confidence = p.confidence[p.order]
+    hit = (p.y_true == p.y_pred)[p.order]
+    n = np.bincount(bins, minlength=BINS)
+    sure = np.bincount(bins, confidence, BINS)
+    right = np.bincount(bins, hit, BINS)
+    return tuple(
+        CalibrationBin(
+            low=k / BINS,
+            high=(k + 1) / BINS,
+            n=int(n[k]),
+            confidence=float(sure[k] / n[k]),
+            accuracy=float(right[k] / n[k]),
+        )
+        for k in range(BINS)
+        if n[k]
+    )
