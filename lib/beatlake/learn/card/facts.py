@@ -103,7 +103,7 @@ class Leakage:
         selected: how features and parameters were chosen, and on which rows.
         train_until: newest date of the training side; None where rows have none.
         test_from: oldest date of the test side.
-        from_label: features whose lineage holds the label's column; None where it was not looked at.
+        from_label: features whose lineage holds the label's column; None where not looked at.
         too_good: features that give the label nearly by themselves, and how well; None likewise.
         dropped: rows taken out before the split, by reason.
         population: the rows that the claim is about.

@@ -13,6 +13,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
@@ -30,8 +31,12 @@ Metric: TypeAlias = Callable[[Sums], Array]
 _WEIGHTS = 8_000_000
 #: An interval needs this share of the draws to give the metric.
 _ENOUGH = 0.9
+#: Below this an interval of 95 % covered the truth in about 90 % of simulated sides (tests).
+_FEW_GROUPS = 30
 EXACT = "bootstrap over artists"
 LINEAR = "bootstrap over artists of the linearised metric"
+BIASED = "bootstrap over artists; too high where rows are few"
+FEW = "fewer than 30 artists: likely too narrow"
 ONE_GROUP = "no interval: one artist"
 UNSTEADY = "no interval: most draws of artists do not give this metric"
 NO_VALUE = "not available for these rows"
@@ -79,7 +84,7 @@ class Blocks:
         )
         by_group = rows @ self.columns
         return self._named(
-            np.concatenate([(weights @ by_group) for weights in draws(groups, resamples, seed)])
+            np.concatenate([weights @ by_group for weights in draws(groups, resamples, seed)])
         )
 
     def _named(self, sums: Array) -> Sums:
@@ -106,10 +111,11 @@ def draws(groups: int, resamples: int, seed: int) -> Iterator[Array]:
     rng = np.random.Generator(np.random.Philox(seed))
     at_once = max(1, _WEIGHTS // groups)
     for start in range(0, resamples, at_once):
-        count = min(at_once, resamples - start)
-        drawn = rng.integers(0, groups, (count, groups)) + np.arange(count)[:, None] * groups
-        flat = np.bincount(drawn.ravel(), minlength=count * groups)
-        yield flat.reshape(count, groups).astype(np.float64)
+        weights = np.empty((min(at_once, resamples - start), groups))
+        # One draw after the other: its counts fit into the processor's cache.
+        for draw in weights:
+            draw[:] = np.bincount(rng.integers(0, groups, groups, np.uint32), minlength=groups)
+        yield weights
 
 
 def scored(
@@ -119,7 +125,7 @@ def scored(
     *,
     seed: int,
     resamples: int,
-    linear: frozenset[str] = frozenset(),
+    how: Mapping[str, str] = MappingProxyType({}),
     slice: tuple[str, str] | None = None,
 ) -> list[Score]:
     """Every metric over all rows of the blocks, with its interval.
@@ -130,7 +136,7 @@ def scored(
         group: the group of every row, any number.
         seed: of the draws; the same seed and groups give the same draws.
         resamples: how many draws.
-        linear: metrics whose sums are pseudo-values rather than the metric's own.
+        how: what to say of a metric's interval where it is not the plain one.
         slice: what the rows have in common.
     """
     names, numbered = np.unique(group, return_inverse=True)
@@ -140,13 +146,15 @@ def scored(
     found = []
     for metric, of in metrics.items():
         value = _number(of(total)[0])
-        low = high = None
-        how = NO_VALUE if value is None else ONE_GROUP
-        if value is not None and drawn is not None:
-            ends = interval(of(drawn), groups)
-            how = UNSTEADY if ends is None else LINEAR if metric in linear else EXACT
-            low, high = ends or (None, None)
-        found.append(Score(metric, value, low, high, n, groups, slice, how))
+        ends = None if value is None or drawn is None else interval(of(drawn), groups)
+        if value is None:
+            said = NO_VALUE
+        elif ends is not None:
+            said = described(how.get(metric, EXACT), groups)
+        else:
+            said = ONE_GROUP if drawn is None else UNSTEADY
+        low, high = ends or (None, None)
+        found.append(Score(metric, value, low, high, n, groups, slice, said))
     return found
 
 
@@ -163,6 +171,11 @@ def interval(drawn: Array, groups: int) -> tuple[float, float] | None:
     tail = stats.norm.cdf(widened)
     low, high = np.quantile(usable, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def described(how: str, groups: int) -> str:
+    """How an interval was made, and that it rests on few artists where it does."""
+    return f"{how}; {FEW}" if groups < _FEW_GROUPS else how
 
 
 def _number(value: float) -> float | None:

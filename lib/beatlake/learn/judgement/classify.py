@@ -9,16 +9,32 @@ plus n times its derivative by the weight of a row), which the score says.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
+from scipy import sparse
 
 from beatlake.errors import InputError
-from beatlake.learn.judgement.bootstrap import Blocks, Metric, Sums, one_hot, scored, seed_of
+from beatlake.learn.judgement.bootstrap import (
+    BIASED,
+    LINEAR,
+    Blocks,
+    Metric,
+    Sums,
+    one_hot,
+    scored,
+    seed_of,
+)
+from beatlake.learn.judgement.calibration import (
+    calibration,
+    calibration_error,
+    error_by_chance,
+    gaps,
+)
 from beatlake.learn.judgement.predictions import Array, Predictions
 from beatlake.learn.judgement.ranking import average_precision, rank_of_true
 from beatlake.learn.judgement.scores import (
-    CalibrationBin,
     ConfusionPair,
     Example,
     Judgement,
@@ -27,9 +43,6 @@ from beatlake.learn.judgement.scores import (
 from beatlake.learn.judgement.slicing import slices
 
 RESAMPLES = 500
-#: Equal-width bins of the confidence, as many as Guo et al. 2017, "On Calibration of Modern Neural
-#: Networks", take.
-BINS = 15
 #: Rows shown of the most confident, right and wrong.
 EXAMPLES = 10
 #: Pairs of classes shown of the most confused.
@@ -38,7 +51,8 @@ PAIRS = 20
 _LEAST = 1e-15
 #: Rows taken at once where a step needs room for rows x classes.
 _CHUNK = 65_536
-LINEAR = frozenset({"pr_auc"})
+#: What the intervals of these metrics are, where not the plain ones.
+HOW = {"pr_auc": LINEAR, "ece": BIASED}
 
 
 def classification(p: Predictions, *, salt: str, resamples: int = RESAMPLES) -> Judgement:
@@ -47,10 +61,13 @@ def classification(p: Predictions, *, salt: str, resamples: int = RESAMPLES) -> 
     Accuracy, balanced accuracy (mean recall of the classes that occur), macro-F1 (classes that
     occur or are predicted; one that is never predicted counts 0), top-2 and top-3 accuracy (equal
     probabilities in the order of the classes), log-loss (natural logarithm), PR-AUC (average
-    precision of one class against the rest, mean over classes that occur), Brier score (sum over
-    classes of the squared error, 0 to 2, as in Brier 1950) and expected calibration error of the
-    predicted class (15 equal-width bins). What needs probabilities is left out without them, and
-    top-k where there are no more than k classes.
+    precision of one class against the rest, mean over classes that occur, of which there must be
+    two), Brier score (sum over classes of the squared error, 0 to 2, as in Brier 1950) and expected
+    calibration error of the predicted class (15 equal-width bins). What needs probabilities is left
+    out without them, and top-k where there are no more than k classes.
+
+    The calibration error adds up distances, so chance alone puts it above 0: ``ece_by_chance`` is
+    what a perfectly calibrated model is expected to have on these rows, were they independent.
 
     Args:
         p: predictions of one side.
@@ -68,12 +85,14 @@ def classification(p: Predictions, *, salt: str, resamples: int = RESAMPLES) -> 
         p.groups.of[p.order],
         seed=seed_of(salt),
         resamples=resamples,
-        linear=LINEAR,
+        how=HOW,
     )
     width = len(classes)
     confusion = np.bincount(p.y_true * width + p.y_pred, minlength=width**2).reshape(width, width)
     support = confusion.sum(axis=1)
     right, wrong = _examples(p, classes)
+    if p.confidence is not None:
+        overall.append(error_by_chance(p, p.confidence))
     return Judgement(
         kind="classification",
         n=p.n,
@@ -86,15 +105,20 @@ def classification(p: Predictions, *, salt: str, resamples: int = RESAMPLES) -> 
         pairs=_pairs(confusion, classes),
         right=right,
         wrong=wrong,
-        calibration=_calibration(p),
+        calibration=calibration(p),
         unpredicted=tuple(
             name for k, name in enumerate(classes) if support[k] and not confusion[:, k].any()
         ),
     )
 
 
-def measured(p: Predictions) -> tuple[Blocks, Mapping[str, Metric]]:
-    """What each row, in the order of `p.order`, adds to sums, and the metrics that these give."""
+def measured(p: Predictions, only: str | None = None) -> tuple[Blocks, Mapping[str, Metric]]:
+    """What each row, in the order of `p.order`, adds to sums, and the metrics that these give.
+
+    Args:
+        p: predictions of classes.
+        only: the one metric that is wanted, where it is one; there is none if `p` cannot give it.
+    """
     width = len(_classes(p))
     hit = (p.y_true == p.y_pred).astype(np.float64)
     parts = {
@@ -109,20 +133,37 @@ def measured(p: Predictions) -> tuple[Blocks, Mapping[str, Metric]]:
         "balanced_accuracy": _balanced_accuracy,
         "macro_f1": _macro_f1,
     }
-    if p.proba is not None and p.confidence is not None:
-        rank = rank_of_true(p.y_true, p.proba)
-        for k in (2, 3):
-            if k < width:
-                parts[f"top_{k}"] = (rank < k).astype(np.float64)
-                metrics[f"top_{k}"] = _mean(f"top_{k}")
-        given = p.proba[np.arange(p.n), p.y_true].astype(np.float64)
-        parts["log_loss"] = -np.log(np.clip(given, _LEAST, None))
-        parts["brier"] = 1 - 2 * given + _squares(p.proba)
-        parts["pr_auc"] = average_precision(p.y_true, p.proba)
-        parts["gap"] = one_hot(_bin(p.confidence), BINS, hit - p.confidence)
-        metrics |= {name: _mean(name) for name in ("log_loss", "pr_auc", "brier")}
-        metrics["ece"] = lambda sums: abs(sums["gap"]).sum(axis=1) / sums["n"]
+    if p.proba is not None:
+        for name, column in _of_probabilities(p, p.proba, hit).items():
+            if only in {None, name}:
+                parts[name] = column()
+                metrics[name] = calibration_error if name == "ece" else _mean(name)
+    if only is not None:
+        metrics = {name: of for name, of in metrics.items() if name == only}
     return Blocks.of(parts).take(p.order), metrics
+
+
+def _of_probabilities(
+    p: Predictions, proba: Array, hit: Array
+) -> dict[str, Callable[[], Array | sparse.csr_array]]:
+    """The columns of metrics that need probabilities, each made when it is called."""
+    width = proba.shape[1]
+    given = proba[np.arange(p.n), p.y_true].astype(np.float64)
+    sure = proba[np.arange(p.n), p.y_pred].astype(np.float64)
+    top: dict[str, Callable[[], Array | sparse.csr_array]] = {
+        f"top_{k}": partial(_within_top, p.y_true, proba, k) for k in (2, 3) if k < width
+    }
+    return top | {
+        "log_loss": lambda: -np.log(np.clip(given, _LEAST, None)),
+        "pr_auc": lambda: average_precision(p.y_true, proba),
+        "brier": lambda: 1 - 2 * given + _squares(proba),
+        "ece": lambda: gaps(sure, hit),
+    }
+
+
+def _within_top(y_true: Array, proba: Array, k: int) -> Array:
+    found: Array = (rank_of_true(y_true, proba) < k).astype(np.float64)
+    return found
 
 
 def _classes(p: Predictions) -> tuple[str, ...]:
@@ -204,31 +245,3 @@ def _examples(
         )
 
     return shown(sure[hit]), shown(sure[~hit])
-
-
-def _bin(confidence: Array) -> Array:
-    """The bin of each confidence; an edge belongs to the bin below it."""
-    found: Array = np.clip(np.ceil(confidence * BINS) - 1, 0, BINS - 1).astype(np.int64)
-    return found
-
-
-def _calibration(p: Predictions) -> tuple[CalibrationBin, ...]:
-    if p.confidence is None:
-        return ()
-    bins = _bin(p.confidence)[p.order]
-    confidence = p.confidence[p.order]
-    hit = (p.y_true == p.y_pred)[p.order]
-    n = np.bincount(bins, minlength=BINS)
-    sure = np.bincount(bins, confidence, BINS)
-    right = np.bincount(bins, hit, BINS)
-    return tuple(
-        CalibrationBin(
-            low=k / BINS,
-            high=(k + 1) / BINS,
-            n=int(n[k]),
-            confidence=float(sure[k] / n[k]),
-            accuracy=float(right[k] / n[k]),
-        )
-        for k in range(BINS)
-        if n[k]
-    )

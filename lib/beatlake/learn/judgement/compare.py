@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Literal
 
 import numpy as np
@@ -12,13 +13,13 @@ from beatlake.errors import InputError
 from beatlake.learn.judgement import classify, regress
 from beatlake.learn.judgement.bootstrap import (
     EXACT,
-    LINEAR,
     ONE_GROUP,
     UNSTEADY,
+    described,
     interval,
     seed_of,
 )
-from beatlake.learn.judgement.predictions import Predictions
+from beatlake.learn.judgement.predictions import Array, Predictions
 from beatlake.learn.judgement.scores import LESS_IS_BETTER
 
 RESAMPLES = 500
@@ -103,38 +104,11 @@ def difference(
             does not give the metric.
     """
     _same_rows(first, second)
-    package = classify if first.classes is not None else regress
-    group = first.groups.of[first.order]
-    values, drawn = [], []
-    for name, p in (("first", first), ("second", second)):
-        blocks, metrics = package.measured(p)
-        if metric not in metrics:
-            raise InputError(
-                f"The {name} model gives no {metric}: there are {', '.join(sorted(metrics))}."
-            )
-        value = float(metrics[metric](blocks.total())[0])
-        if not np.isfinite(value):
-            raise InputError(f"{metric} is not available for the {name} model on these rows.")
-        values.append(value)
-        if len(first.groups.names) > 1:
-            drawn.append(metrics[metric](blocks.drawn(group, resamples, seed_of(salt))))
-    groups = len(first.groups.names)
-    ends = interval(drawn[0] - drawn[1], groups) if drawn else None
-    how = LINEAR if metric in package.LINEAR else EXACT
-    if ends is None:
-        how = UNSTEADY if drawn else ONE_GROUP
-    low, high = ends or (None, None)
-    return Difference(
-        metric=metric,
-        first=values[0],
-        second=values[1],
-        value=values[0] - values[1],
-        low=low,
-        high=high,
-        n=first.n,
-        groups=groups,
-        interval=how,
-        first_is=_told_apart(metric, low, high),
+    return _difference(
+        _drawn(first, "first model", metric, salt, resamples),
+        _drawn(second, "second model", metric, salt, resamples),
+        metric,
+        first,
     )
 
 
@@ -153,10 +127,12 @@ def beats(
     """
     if not baselines:
         raise InputError("There is no baseline to compare the model with.")
-    differences = {
-        name: difference(model, baseline, metric=metric, salt=salt, resamples=resamples)
-        for name, baseline in baselines.items()
-    }
+    own = _drawn(model, "model", metric, salt, resamples)
+    differences = {}
+    for name, baseline in baselines.items():
+        _same_rows(model, baseline)
+        other = _drawn(baseline, f"baseline {name}", metric, salt, resamples)
+        differences[name] = _difference(own, other, metric, model)
     sign = -1 if metric in LESS_IS_BETTER else 1
     return Verdict(
         metric=metric,
@@ -164,6 +140,57 @@ def beats(
         beaten=all(found.first_is == "better" for found in differences.values()),
         strongest=max(differences, key=lambda name: sign * differences[name].second),
     )
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """A metric over all rows and in every draw; no draws where there is one artist."""
+
+    value: float
+    draws: Array | None
+
+
+def _drawn(p: Predictions, who: str, metric: str, salt: str, resamples: int) -> _Drawn:
+    """Draws depend on the salt and the artists alone, so two models' go together.
+
+    Raises:
+        InputError: the model does not give the metric on these rows.
+    """
+    blocks, metrics = _judging(p).measured(p, only=metric)
+    if metric not in metrics:
+        raise InputError(f"The {who} gives no {metric}: it lacks probabilities, or classes enough.")
+    value = float(metrics[metric](blocks.total())[0])
+    if not np.isfinite(value):
+        raise InputError(f"{metric} is not available for the {who} on these rows.")
+    if len(p.groups.names) == 1:
+        return _Drawn(value, None)
+    drawn = blocks.drawn(p.groups.of[p.order], resamples, seed_of(salt))
+    return _Drawn(value, metrics[metric](drawn))
+
+
+def _difference(first: _Drawn, second: _Drawn, metric: str, p: Predictions) -> Difference:
+    groups = len(p.groups.names)
+    ends, how = None, ONE_GROUP
+    if first.draws is not None and second.draws is not None:
+        ends = interval(first.draws - second.draws, groups)
+        how = UNSTEADY if ends is None else described(_judging(p).HOW.get(metric, EXACT), groups)
+    low, high = ends or (None, None)
+    return Difference(
+        metric=metric,
+        first=first.value,
+        second=second.value,
+        value=first.value - second.value,
+        low=low,
+        high=high,
+        n=p.n,
+        groups=groups,
+        interval=how,
+        first_is=_told_apart(metric, low, high),
+    )
+
+
+def _judging(p: Predictions) -> ModuleType:
+    return regress if p.classes is None else classify
 
 
 def _same_rows(first: Predictions, second: Predictions) -> None:

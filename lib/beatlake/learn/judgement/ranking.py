@@ -33,9 +33,11 @@ def average_precision(y_true: Array, proba: Array) -> Array:
 
     The precision at a row is that of all rows with its probability or more, and the average is over
     rows of the class, as in scikit-learn's `average_precision_score`. Classes that do not occur are
-    left out.
+    left out; NaN where only one does, since no order of rows could be wrong.
     """
     occurring = np.unique(y_true)
+    if len(occurring) == 1:
+        return np.full(len(y_true), np.nan)
     found = np.zeros(len(y_true))
     for k in occurring:
         found += _one_class(y_true == k, proba[:, k])

@@ -11,14 +11,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from beatlake.errors import InputError
-from beatlake.learn.judgement.bootstrap import Blocks, Metric, Sums, scored, seed_of
+from beatlake.learn.judgement.bootstrap import LINEAR, Blocks, Metric, Sums, scored, seed_of
 from beatlake.learn.judgement.predictions import Array, Predictions
 from beatlake.learn.judgement.ranking import rank_correlation
 from beatlake.learn.judgement.scores import Judgement
 from beatlake.learn.judgement.slicing import slices
 
 RESAMPLES = 500
-LINEAR = frozenset({"spearman"})
+HOW = {"spearman": LINEAR}
 _DECILES = np.linspace(0, 1, 11)
 
 
@@ -44,7 +44,7 @@ def regression(p: Predictions, *, salt: str, resamples: int = RESAMPLES) -> Judg
         p.groups.of[p.order],
         seed=seed_of(salt),
         resamples=resamples,
-        linear=LINEAR,
+        how=HOW,
     )
     by_slice = {name: of for name, of in metrics.items() if name != "spearman"}
     residual = p.y_true.astype(np.float64) - p.y_pred
@@ -59,8 +59,12 @@ def regression(p: Predictions, *, salt: str, resamples: int = RESAMPLES) -> Judg
     )
 
 
-def measured(p: Predictions) -> tuple[Blocks, Mapping[str, Metric]]:
-    """What each row (in the order of `p.order`) adds to the sums, and the metrics that they give.
+def measured(p: Predictions, only: str | None = None) -> tuple[Blocks, Mapping[str, Metric]]:
+    """What each row, in the order of `p.order`, adds to sums, and the metrics that these give.
+
+    Args:
+        p: predictions of numbers.
+        only: the one metric that is wanted, where it is one.
 
     Raises:
         InputError: the predictions are of a classification.
@@ -79,9 +83,11 @@ def measured(p: Predictions) -> tuple[Blocks, Mapping[str, Metric]]:
         "centred": centred,
         "centred_squared": centred**2,
     }
-    ranked = rank_correlation(true, predicted)
-    parts["spearman"] = np.full(p.n, np.nan) if ranked is None else ranked
-    return Blocks.of(parts).take(p.order), _METRICS
+    if only in {None, "spearman"}:
+        ranked = rank_correlation(true, predicted)
+        parts["spearman"] = np.full(p.n, np.nan) if ranked is None else ranked
+    metrics = {name: of for name, of in _METRICS.items() if only in {None, name}}
+    return Blocks.of(parts).take(p.order), metrics
 
 
 def _r2(sums: Sums) -> Array:

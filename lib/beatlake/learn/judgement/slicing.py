@@ -21,7 +21,6 @@ def slices(
     *,
     salt: str,
     resamples: int,
-    linear: frozenset[str] = frozenset(),
 ) -> list[Score]:
     """Every metric by slicing and value, values in order; artists are drawn within the slice.
 
@@ -31,7 +30,6 @@ def slices(
         metrics: by name.
         salt: of the draws.
         resamples: draws per slice.
-        linear: metrics whose sums are pseudo-values.
     """
     group = p.groups.of[p.order]
     found: list[Score] = []
@@ -43,7 +41,6 @@ def slices(
                 group[rows],
                 seed=seed_of(salt, name, value),
                 resamples=resamples,
-                linear=linear,
                 slice=(name, value),
             )
     return found
