@@ -17,7 +17,8 @@ from scipy import sparse
 
 from beatlake.errors import InputError
 from beatlake.learn.judgement.bootstrap import (
-    BIASED,
+    EXACT,
+    HIGH,
     LINEAR,
     Blocks,
     Metric,
@@ -52,7 +53,7 @@ _LEAST = 1e-15
 #: Rows taken at once where a step needs room for rows x classes.
 _CHUNK = 65_536
 #: What the intervals of these metrics are, where not the plain ones.
-HOW = {"pr_auc": LINEAR, "ece": BIASED}
+HOW = {"pr_auc": f"{LINEAR}; {HIGH}", "ece": f"{EXACT}; {HIGH}"}
 
 
 def classification(p: Predictions, *, salt: str, resamples: int = RESAMPLES) -> Judgement:
@@ -67,7 +68,10 @@ def classification(p: Predictions, *, salt: str, resamples: int = RESAMPLES) -> 
     out without them, and top-k where there are no more than k classes.
 
     The calibration error adds up distances, so chance alone puts it above 0: ``ece_by_chance`` is
-    what a perfectly calibrated model is expected to have on these rows, were they independent.
+    what a perfectly calibrated model is expected to have on these rows, were they independent. The
+    average precision counts each row to its own precision, so it is a little high where a class
+    has few rows, and its interval with it: that held the truth in 86 to 91 % of simulated sides of
+    60 artists, and in 93 % of those of 500.
 
     Args:
         p: predictions of one side.

@@ -83,7 +83,7 @@ class Predictions:
         if self.proba is not None:
             columns["proba"] = self.proba
         problems = [
-            f"{name} has {len(values):,} rows and y_true {n:,}."
+            f"{name} holds {len(values):,} values and y_true {n:,}."
             for name, values in columns.items()
             if len(values) != n
         ]
@@ -96,11 +96,11 @@ class Predictions:
         if self.proba is not None:
             problems += self._probabilities(self.proba)
         named = texts(self.row_id)
-        if distinct := self.n - len(pc.unique(named)):
+        if repeats := self.n - len(pc.unique(named)):
             counts = pc.value_counts(named)
             twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
             problems.append(
-                f"row_id names {distinct:,} rows that another row has the name of, such as"
+                f"row_id is not unique: {repeats:,} of {self.n:,} rows repeat a name, such as"
                 f" {twice[0].as_py()!r}."
             )
         return problems
@@ -132,7 +132,9 @@ class Predictions:
         found = np.flatnonzero(wrong) if wrong.dtype == bool else wrong
         if not len(found):
             return []
-        return [f"{what} in {len(found):,} of {self.n:,} rows, first {self.row_id[found[0]]!r}."]
+        return [
+            f"{what} in {len(found):,} of {self.n:,} rows, first {str(self.row_id[found[0]])!r}."
+        ]
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,8 @@ def measured(p: Predictions, only: str | None = None) -> tuple[Blocks, Mapping[s
     """
     if p.classes is not None:
         raise InputError("These are predictions of classes and not of a regression.")
-    true, predicted = p.y_true.astype(np.float64), p.y_pred.astype(np.float64)
+    true = p.y_true[p.order].astype(np.float64)
+    predicted = p.y_pred[p.order].astype(np.float64)
     residual = true - predicted
     # R² does not depend on where 0 is; near the mean the squares lose no digits.
     centred = true - np.median(true)
@@ -87,7 +88,7 @@ def measured(p: Predictions, only: str | None = None) -> tuple[Blocks, Mapping[s
         ranked = rank_correlation(true, predicted)
         parts["spearman"] = np.full(p.n, np.nan) if ranked is None else ranked
     metrics = {name: of for name, of in _METRICS.items() if only in {None, name}}
-    return Blocks.of(parts).take(p.order), metrics
+    return Blocks.of(parts), metrics
 
 
 def _r2(sums: Sums) -> Array:
