@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from beatlake.errors import InputError
 from beatlake.learn.judgement import Clusters, Judgement, Score, Verdict
 
 #: The sides that something can have been fitted or chosen on.
@@ -154,6 +155,9 @@ class CardFacts:
         salt: of splits and draws.
         uses: what the model may be used for.
         limits: what it must not be used for, and what its scores do not say.
+
+    Raises:
+        InputError: the headline is the rung that flatters.
     """
 
     task: str
@@ -181,3 +185,10 @@ class CardFacts:
     salt: str = ""
     uses: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.headline == "random":
+            raise InputError(
+                f"The card of {self.task} has the rung 'random' as its headline, and random rows"
+                " flatter: name another rung."
+            )

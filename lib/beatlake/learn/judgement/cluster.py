@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn import metrics as sk
@@ -29,6 +29,7 @@ NOISE = -1
 SAMPLE = 5_000
 #: Cells of clusters x labels up to which draws are kept, 500 of 8 bytes each: 80 MB.
 _CELLS = 20_000
+BY_ROW = "bootstrap over rows"
 NO_DRAWS = "no interval: not a function of sums"
 MANY_CELLS = "no interval: too many clusters x labels"
 
@@ -106,6 +107,8 @@ def clustering(
         agreeing, table = _agreement(labels, coded.of, len(found), own, salt, resamples)
         scores += agreeing
     means = np.stack([features[labels == k].mean(axis=0) for k in clusters])
+    if group is None:
+        scores = [replace(s, interval=BY_ROW) if s.low is not None else s for s in scores]
     low, high = np.quantile(features, [0.05, 0.95], axis=0)
     wide = np.where(high > low, high - low, 1.0)
     return Clusters(
