@@ -55,6 +55,16 @@ def music(rng: np.random.Generator, number: int, rows: int = 10) -> Predictions:
     return classes_of(true, proba.argmax(axis=1), proba, of.astype(str), slices)
 
 
+def genres(rng: np.random.Generator, number: int) -> Predictions:
+    """Rows of 32 classes, each of an artist of its own."""
+    true = rng.integers(0, 32, number)
+    score = rng.normal(size=(number, 32))
+    score[np.arange(number), true] += 2
+    proba = np.exp(score)
+    proba /= proba.sum(axis=1, keepdims=True)
+    return classes_of(true, proba.argmax(axis=1), proba, classes=[f"genre {k}" for k in range(32)])
+
+
 def popularity(rng: np.random.Generator, number: int, rows: int = 10) -> Predictions:
     """Whole numbers that depend on a signal, which is predicted, and on the artist, who is not."""
     of = artists(rng, number, rows)

@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from judged_sides import classes_of, music, numbers_of, popularity
+from judged_sides import classes_of, genres, music, numbers_of, popularity
 from scipy import stats
 from sklearn import metrics as sk
 
 from beatlake.learn.judgement import Predictions, classification, regression
 from beatlake.learn.judgement.bootstrap import (
+    EXACT,
     FEW,
     LINEAR,
     Blocks,
@@ -56,8 +57,9 @@ def test_interval_of_a_mean_is_that_of_students_t() -> None:
     values = np.random.default_rng(0).normal(10, 3, 12)
     sums = Blocks.of({"n": np.ones(12), "x": values}).drawn(np.arange(12), 60_000, seed_of("t"))
 
-    ends = interval(sums["x"] / sums["n"], 12)
+    ends, how = interval(sums["x"] / sums["n"], values.mean(), 12)
 
+    assert how == f"{EXACT}; {FEW}"
     assert ends is not None
     half = stats.t.ppf(0.975, 11) * values.std(ddof=1) / np.sqrt(12)
     assert ends[1] - ends[0] == pytest.approx(2 * half, rel=0.03)
@@ -114,7 +116,7 @@ def test_linearised_intervals_are_near_those_of_weighted_rows(
     p = side(np.random.default_rng(0), 80)
     judged = judge(p, salt="s", resamples=400).score(metric)
 
-    ends = interval(exactly(p, of), 80)
+    ends, _ = interval(exactly(p, of), 0, 80)
 
     assert judged.interval.startswith(LINEAR)
     assert ends is not None
@@ -168,6 +170,25 @@ def test_intervals_of_numbers_cover_the_truth() -> None:
     found = covered(regression, lambda rng: popularity(rng, 60), truth)
 
     assert min(found.values()) >= 0.88, found
+
+
+def test_intervals_of_f1_over_many_classes_cover_the_truth() -> None:
+    # 300 rows over 32 classes: a draw of them holds fewer, and F1 falls with them.
+    truth = truth_of(classification, genres(np.random.default_rng(7), 40_000), ["macro_f1"])
+
+    found = covered(classification, lambda rng: genres(rng, 300), truth, 100)
+
+    assert found["macro_f1"] >= 0.87, found
+
+
+def test_average_precision_of_few_rows_has_no_interval() -> None:
+    few = classification(genres(np.random.default_rng(0), 300), salt="s").score("pr_auc")
+    more = classification(genres(np.random.default_rng(0), 3_000), salt="s").score("pr_auc")
+
+    assert (few.low, few.high) == (None, None)
+    assert few.value is not None
+    assert few.interval == "no interval: fewer than 30 rows per class"
+    assert more.low is not None
 
 
 def test_drawing_rows_instead_of_artists_would_promise_too_much() -> None:

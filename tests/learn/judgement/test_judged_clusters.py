@@ -129,11 +129,11 @@ def test_silhouettes_are_of_a_bounded_sample() -> None:
 
 def test_a_sweep_finds_the_clouds() -> None:
     points, _ = blobs()
-    fitted = {k: KMeans(k, n_init=4, random_state=0).fit(points) for k in range(2, 7)}
+    fitted = {k: KMeans(k, n_init=2, tol=0, random_state=0).fit(points) for k in range(2, 6)}
 
     lines = sweep(points, {k: model.labels_ for k, model in fitted.items()}, salt="")
 
-    assert [line["k"] for line in lines] == [2, 3, 4, 5, 6]
+    assert [line["k"] for line in lines] == [2, 3, 4, 5]
     assert max(lines, key=lambda line: line["silhouette"])["k"] == 3
     assert min(lines, key=lambda line: line["davies_bouldin"])["k"] == 3
     for line in lines:

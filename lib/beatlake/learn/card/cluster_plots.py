@@ -11,9 +11,7 @@ from beatlake.learn.card.canvas import BLUE, GREY, figure, label, png, styled
 from beatlake.learn.judgement import Clusters
 
 #: Profiles that a page has room for, and how many stand side by side.
-_PROFILES, _ACROSS = 12, 3
-#: Two stand side by side while there are no more than this.
-_FEW = 4
+PROFILES, _ACROSS = 8, 2
 #: Spokes below which a radar plot shows nothing that a bar would not.
 _SPOKES = 3
 
@@ -24,14 +22,14 @@ def radar(clusters: Clusters) -> bytes:
     The largest clusters are shown, each beside the mean profile of all (dotted).
     """
     sizes = np.array(clusters.sizes)
-    shown = np.argsort(-sizes, kind="stable")[:_PROFILES]
+    shown = np.argsort(-sizes, kind="stable")[:PROFILES]
     names = [label(name, 16) for name in clusters.features]
     angles = np.linspace(0, 2 * np.pi, len(names), endpoint=False)
     mean = (clusters.profile * sizes[:, None]).sum(axis=0) / sizes.sum()
-    across = min(2 if len(shown) <= _FEW else _ACROSS, len(shown))
+    across = min(_ACROSS, len(shown))
     down = -(-len(shown) // across)
     with styled():
-        made = Figure(figsize=(6.3, (2.5 if across == 2 else 2.0) * down))
+        made = Figure(figsize=(6.3, 2.4 * down))
         for place, k in enumerate(shown):
             axes = made.add_subplot(down, across, place + 1, projection="polar")
             for values, style, colour in ((mean, ":", GREY), (clusters.profile[k], "-", BLUE)):
@@ -49,6 +47,8 @@ def radar(clusters: Clusters) -> bytes:
             axes.set_ylim(0, 1)
             axes.set_yticks([0.5], [""])
             axes.set_title(f"cluster {clusters.clusters[k]} ({sizes[k]:,} rows)", fontsize=8)
+        # Names are moved after they were measured, and so need more room than was reckoned.
+        made.set_layout_engine("constrained", w_pad=0.2, h_pad=0.12)
         return png(made)
 
 

@@ -39,7 +39,13 @@ def drawn(facts: CardFacts) -> tuple[dict[str, Picture], dict[str, bytes]]:
         add("importance", f"Features that matter most, by {by or 'importance'}.", shown)
     if facts.clusters is not None:
         if cluster_plots.has_radar(facts.clusters):
-            caption = "Profile of each cluster, from the 5th to the 95th percentile of all rows."
+            which = "each cluster"
+            if len(facts.clusters.clusters) > cluster_plots.PROFILES:
+                which = f"the {cluster_plots.PROFILES} largest clusters"
+            caption = (
+                f"Profile of {which}, from the 5th percentile of all rows to the 95th, beside the"
+                " mean of all (dotted)."
+            )
             add("radar", caption, cluster_plots.radar(facts.clusters))
         if facts.clusters.table is not None:
             names = [*(str(k) for k in facts.clusters.clusters), "noise"]

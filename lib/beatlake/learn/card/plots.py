@@ -37,7 +37,7 @@ def ladder(rungs: Sequence[Rung], metric: str, headline: str) -> bytes:
         first = next((rung.score.value for rung in rungs if rung.score is not None), None)
         for place, rung in enumerate(rungs):
             _rung(axes, place, rung, first, is_headline=rung.name == headline)
-        axes.set_yticks(range(len(rungs)), [label(rung.name) for rung in rungs])
+        axes.set_yticks(range(len(rungs)), [label(rung.name, 14) for rung in rungs])
         for tick, rung in zip(axes.get_yticklabels(), rungs, strict=True):
             tick.set_fontweight("bold" if rung.name == headline else "normal")
         axes.set_ylim(len(rungs) - 0.4, -0.6)
@@ -53,7 +53,15 @@ def ladder(rungs: Sequence[Rung], metric: str, headline: str) -> bytes:
             loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, columnspacing=1.2
         )
         for across, name in ((_VALUE, "value"), (_CHANGE, "change")):
-            axes.text(across, 1.03, name, transform=axes.transAxes, fontsize=7.5, color=GREY)
+            axes.annotate(
+                name,
+                (across, 1),
+                xycoords="axes fraction",
+                xytext=(0, 3),
+                textcoords="offset points",
+                fontsize=7.5,
+                color=GREY,
+            )
         return png(made)
 
 

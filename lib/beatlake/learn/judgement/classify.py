@@ -10,6 +10,7 @@ plus n times its derivative by the weight of a row), which the score says.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -17,6 +18,7 @@ from scipy import sparse
 
 from beatlake.errors import InputError
 from beatlake.learn.judgement.bootstrap import (
+    CORRECTED,
     EXACT,
     HIGH,
     LINEAR,
@@ -50,10 +52,13 @@ EXAMPLES = 10
 PAIRS = 20
 #: A true class given no probability would cost an infinite loss.
 _LEAST = 1e-15
+#: Below this many rows per class intervals of PR-AUC held the truth in 78 % of simulated sides.
+_ROWS_TO_RANK = 30
+FEW_TO_RANK = "no interval: fewer than 30 rows per class"
 #: Rows taken at once where a step needs room for rows x classes.
 _CHUNK = 65_536
 #: What the intervals of these metrics are, where not the plain ones.
-HOW = {"pr_auc": f"{LINEAR}; {HIGH}", "ece": f"{EXACT}; {HIGH}"}
+HOW = {"macro_f1": CORRECTED, "pr_auc": f"{LINEAR}; {HIGH}", "ece": f"{EXACT}; {HIGH}"}
 
 
 def classification(p: Predictions, *, salt: str, resamples: int = RESAMPLES) -> Judgement:
@@ -70,8 +75,8 @@ def classification(p: Predictions, *, salt: str, resamples: int = RESAMPLES) -> 
     The calibration error adds up distances, so chance alone puts it above 0: ``ece_by_chance`` is
     what a perfectly calibrated model is expected to have on these rows, were they independent. The
     average precision counts each row to its own precision, so it is a little high where a class
-    has few rows, and its interval with it: that held the truth in 86 to 91 % of simulated sides of
-    60 artists, and in 93 % of those of 500.
+    has few rows, and its interval with it: there is none where classes have fewer than 30 rows
+    (harmonic mean), and above, it held the truth in 86 to 93 % of simulated sides.
 
     Args:
         p: predictions of one side.
@@ -96,6 +101,7 @@ def classification(p: Predictions, *, salt: str, resamples: int = RESAMPLES) -> 
     support = confusion.sum(axis=1)
     right, wrong = _examples(p, classes)
     if p.confidence is not None:
+        overall = [_unless_few(score, support) for score in overall]
         overall.append(error_by_chance(p, p.confidence))
     return Judgement(
         kind="classification",
@@ -209,7 +215,21 @@ def _by_slice(
 ) -> list[Score]:
     # Pseudo-values are of the ranks of all rows, and so say nothing about a part of them.
     kept = {name: of for name, of in metrics.items() if name not in {"pr_auc", "ece"}}
-    return slices(p, blocks, kept, salt=salt, resamples=resamples)
+    return slices(p, blocks, kept, salt=salt, resamples=resamples, how=HOW)
+
+
+def _unless_few(score: Score, support: Array) -> Score:
+    """The score without its interval, where it is PR-AUC of classes with too few rows.
+
+    Its error is about one row's precision, so that of a mean over classes goes with the mean of
+    one over their rows.
+    """
+    if score.metric != "pr_auc" or score.low is None:
+        return score
+    there = support[support > 0]
+    if len(there) / (1 / there).sum() >= _ROWS_TO_RANK:
+        return score
+    return replace(score, low=None, high=None, interval=FEW_TO_RANK)
 
 
 def _pairs(confusion: Array, classes: tuple[str, ...]) -> tuple[ConfusionPair, ...]:

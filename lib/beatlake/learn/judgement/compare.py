@@ -14,8 +14,6 @@ from beatlake.learn.judgement import classify, regress
 from beatlake.learn.judgement.bootstrap import (
     EXACT,
     ONE_GROUP,
-    UNSTEADY,
-    described,
     interval,
     seed_of,
 )
@@ -170,16 +168,17 @@ def _drawn(p: Predictions, who: str, metric: str, salt: str, resamples: int) -> 
 
 def _difference(first: _Drawn, second: _Drawn, metric: str, p: Predictions) -> Difference:
     groups = len(p.groups.names)
+    value = first.value - second.value
     ends, how = None, ONE_GROUP
     if first.draws is not None and second.draws is not None:
-        ends = interval(first.draws - second.draws, groups)
-        how = UNSTEADY if ends is None else described(_judging(p).HOW.get(metric, EXACT), groups)
+        how = _judging(p).HOW.get(metric, EXACT)
+        ends, how = interval(first.draws - second.draws, value, groups, how)
     low, high = ends or (None, None)
     return Difference(
         metric=metric,
         first=first.value,
         second=second.value,
-        value=first.value - second.value,
+        value=value,
         low=low,
         high=high,
         n=p.n,

@@ -53,7 +53,7 @@ def regression(p: Predictions, *, salt: str, resamples: int = RESAMPLES) -> Judg
         n=p.n,
         groups=len(p.groups.names),
         resamples=resamples,
-        scores=(*overall, *slices(p, blocks, by_slice, salt=salt, resamples=resamples)),
+        scores=(*overall, *slices(p, blocks, by_slice, salt=salt, resamples=resamples, how=HOW)),
         base_rate=_base_rate(p.y_true[p.order].astype(np.float64)),
         residuals=tuple(float(value) for value in np.quantile(residual, _DECILES)),
     )

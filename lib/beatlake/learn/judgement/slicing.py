@@ -21,6 +21,7 @@ def slices(
     *,
     salt: str,
     resamples: int,
+    how: Mapping[str, str],
 ) -> list[Score]:
     """Every metric by slicing and value, values in order; artists are drawn within the slice.
 
@@ -30,6 +31,7 @@ def slices(
         metrics: by name.
         salt: of the draws.
         resamples: draws per slice.
+        how: what the intervals of metrics are, where not the plain ones.
     """
     group = p.groups.of[p.order]
     found: list[Score] = []
@@ -41,6 +43,7 @@ def slices(
                 group[rows],
                 seed=seed_of(salt, name, value),
                 resamples=resamples,
+                how=how,
                 slice=(name, value),
             )
     return found
