@@ -251,6 +251,16 @@ def test_characters_that_turn_or_hide_text_are_left_out() -> None:
     assert len(cell("y" * 5_000)) == 1_000
 
 
+def test_no_text_of_a_card_turns_what_follows() -> None:
+    turned = "a\u202eb\x1b[31m"
+    files = render(genre_facts(question=turned, uses=(turned,), task=turned, salt=turned))
+
+    for name in ("card.html", "card.md"):
+        text = files[name].decode()
+        assert text.count("ab") >= 4
+        assert not set(text) & {"\u202e", "\x1b"}
+
+
 def test_the_same_facts_give_the_same_bytes(genre: dict[str, bytes]) -> None:
     assert render(genre_facts()) == genre
 

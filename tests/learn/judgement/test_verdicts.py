@@ -221,6 +221,8 @@ def test_models_of_other_rows_are_not_compared(changed: dict, sentence: str) -> 
 
     with pytest.raises(InputError, match=sentence):
         difference(p, dataclasses.replace(p, **changed), metric="mae", salt="")
+    with pytest.raises(InputError, match=sentence):
+        beats(p, {"other": dataclasses.replace(p, **changed)}, metric="mae", salt="")
 
 
 def test_models_of_other_classes_or_of_fewer_rows_are_not_compared() -> None:
