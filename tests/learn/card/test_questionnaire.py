@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 from card_facts import genre_facts
 
-from beatlake.learn.card import EVERYTHING, TRAINING, CardFacts, FeatureGroup, Leakage
+from beatlake.learn.card import BEFORE, EVERYTHING, TRAINING, CardFacts, FeatureGroup, Leakage
 from beatlake.learn.card.questionnaire import Answer, answers
 
 KINDS = ["L1.1", "L1.2", "L1.3", "L1.4", "L2", "L3.1", "L3.2", "L3.3"]
@@ -103,3 +103,12 @@ def test_rows_that_overlap_in_time_point_to_the_rungs_that_do_not() -> None:
 
 def test_nothing_fitted_is_fitted_on_no_rows() -> None:
     assert answered(with_leakage(fitted={}))["L1.2"].status == "ruled out"
+
+
+def test_what_was_chosen_before_any_row_was_seen_leaks_nothing() -> None:
+    chosen = {"depth": f"the task file, {BEFORE}", "rate": TRAINING}
+
+    answer = answered(with_leakage(selected=chosen))["L1.3"]
+
+    assert answer.status == "ruled out"
+    assert "depth: the task file, before any row was seen" in answer.evidence

@@ -1,6 +1,7 @@
 """The model card: what a model is, how well it does on every rung, and what could be wrong."""
 
 from beatlake.learn.card.facts import (
+    BEFORE,
     EVERYTHING,
     TRAINING,
     CardFacts,
@@ -14,6 +15,7 @@ from beatlake.learn.card.facts import (
 from beatlake.learn.card.render import render
 
 __all__ = [
+    "BEFORE",
     "EVERYTHING",
     "TRAINING",
     "CardFacts",

@@ -14,6 +14,8 @@ from beatlake.learn.judgement import Clusters, Judgement, Score, Verdict
 #: The sides that something can have been fitted or chosen on.
 TRAINING = "training rows"
 EVERYTHING = "all rows"
+#: How a text ends that says of a choice that no row had a part in it.
+BEFORE = "before any row was seen"
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class Leakage:
         shared: test rows that share a thing with a training row, by the thing; a thing that is
             absent was not measured. The card asks for "row", "recording" and "artist".
         fitted: what was fitted (scalers, encoders, resamplers), and on which rows.
-        selected: how features and parameters were chosen, and on which rows.
+        selected: how features and parameters were chosen, and on which rows, or before any.
         train_until: newest date of the training side; None where rows have none.
         test_from: oldest date of the test side.
         from_label: features whose lineage holds the label's column; None where not looked at.

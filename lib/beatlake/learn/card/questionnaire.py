@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from beatlake.learn.card.document import number
-from beatlake.learn.card.facts import TRAINING, CardFacts, Rung
+from beatlake.learn.card.facts import BEFORE, TRAINING, CardFacts, Rung
 
 Status: TypeAlias = Literal["ruled out", "found", "acknowledged", "argued", "not known"]
 
@@ -78,7 +78,9 @@ def _on_training_alone(what: str, where: Mapping[str, str] | None) -> tuple[Stat
         return "not known", f"The run does not say on which rows {what}."
     if not where:
         return "ruled out", f"There is nothing of the kind: {what} on no rows."
-    wrong = {name: rows for name, rows in where.items() if rows != TRAINING}
+    wrong = {
+        name: rows for name, rows in where.items() if rows != TRAINING and not rows.endswith(BEFORE)
+    }
     listed = "; ".join(f"{name}: {rows}" for name, rows in (wrong or where).items())
     return ("found" if wrong else "ruled out"), f"{listed}."
 
