@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cache
 
 import numpy as np
 
@@ -109,6 +110,11 @@ def ladder(metric: str, values: dict[str, float | None]) -> tuple[Rung, ...]:
 
 def genre_facts(**changed: object) -> CardFacts:
     """A classification of genres, with everything that such a card can show."""
+    return dataclasses.replace(_genre_facts(), **changed)
+
+
+@cache
+def _genre_facts() -> CardFacts:
     p, train = side(0, "classification"), side(2, "classification")
     given = baselines(Training(train.y_true, others(train), train.slices), p, salt="s", by=["year"])
     judged = classification(p, salt="s", resamples=100)
@@ -121,7 +127,7 @@ def genre_facts(**changed: object) -> CardFacts:
         Variant(name, (judged.score("macro_f1"), judged.score("pr_auc"), judged.score("brier")))
         for name in ("none", "SMOTE")
     )
-    facts = CardFacts(
+    return CardFacts(
         task="genre",
         version="3",
         created="2026-11-25T20:00:00Z",
@@ -179,16 +185,20 @@ def genre_facts(**changed: object) -> CardFacts:
         uses=("Sorting recordings without a genre for a person to look at.",),
         limits=("Scores say nothing about genres that Beatport does not have.",),
     )
-    return dataclasses.replace(facts, **changed)
 
 
 def popularity_facts(**changed: object) -> CardFacts:
     """A regression of popularity."""
+    return dataclasses.replace(_popularity_facts(), **changed)
+
+
+@cache
+def _popularity_facts() -> CardFacts:
     p, train = side(1, "regression"), side(3, "regression")
     judged = regression(p, salt="s", resamples=100)
     given = baselines(Training(train.y_true, others(train), train.slices), p, salt="s")
     values = {"random": 0.29, "recording": 0.05, "artist": 0.08, "time": None}
-    facts = CardFacts(
+    return CardFacts(
         task="popularity",
         version="1",
         created="2026-11-25T20:00:00Z",
@@ -200,7 +210,6 @@ def popularity_facts(**changed: object) -> CardFacts:
         rungs=ladder("r2", values),
         verdict=beats(p, given, metric="r2", salt="s", resamples=100),
     )
-    return dataclasses.replace(facts, **changed)
 
 
 def cluster_facts(clusters: int = 4, **changed: object) -> CardFacts:

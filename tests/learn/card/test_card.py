@@ -30,7 +30,7 @@ HOSTILE = [
     "&lt;b&gt; &amp; &copy;",
     "{{ 7 * 7 }} {% raw %}",
     "http://example.com www.example.com me@example.com",
-    "$x^2$ \\(y\\)",
+    "$x^2$ $\\nonsense{$ \\(y\\)",
     "# heading",
     "- item",
     "1. item",
