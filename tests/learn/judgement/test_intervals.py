@@ -205,7 +205,7 @@ def test_drawing_rows_instead_of_artists_would_promise_too_much() -> None:
 
 def test_few_artists_are_said_to_be_few() -> None:
     of = np.repeat(np.arange(29), 3).astype(str)
-    y = np.tile([0, 1, 2], 29)
+    y = np.random.default_rng(0).integers(0, 3, 87)
 
     few = classification(classes_of(y, y * 0, group=of), salt="").score("accuracy")
     more = classification(classes_of(y, y * 0), salt="").score("accuracy")
@@ -222,6 +222,14 @@ def test_a_metric_that_draws_do_not_give_has_no_interval() -> None:
     assert r2.value is not None
     assert (r2.low, r2.high) == (None, None)
     assert r2.interval == "no interval: most draws of artists do not give this metric"
+
+
+def test_few_artists_who_are_all_right_promise_nothing() -> None:
+    judged = classification(classes_of([0, 1, 2, 3], [0, 1, 2, 3]), salt="")
+
+    accuracy = judged.score("accuracy")
+    assert (accuracy.value, accuracy.low, accuracy.high) == (1, None, None)
+    assert accuracy.interval == "no interval: all draws of artists are alike"
 
 
 def test_salts_and_purposes_are_kept_apart() -> None:

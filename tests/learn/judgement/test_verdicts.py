@@ -130,7 +130,8 @@ def test_a_model_does_not_differ_from_itself() -> None:
 
     found = difference(p, p, metric="rmse", salt="s")
 
-    assert (found.value, found.low, found.high) == (0, 0, 0)
+    assert (found.value, found.low, found.high) == (0, None, None)
+    assert found.interval == "no interval: all draws of artists are alike"
     assert found.first_is == "not told apart"
 
 

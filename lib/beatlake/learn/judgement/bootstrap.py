@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
-from scipy import sparse, stats
+from scipy import sparse, special
 
 from beatlake.learn.judgement.predictions import Array
 from beatlake.learn.judgement.scores import Score
@@ -40,6 +40,7 @@ HIGH = "too high where rows are few"
 FEW = "fewer than 30 artists: likely too narrow"
 ONE_GROUP = "no interval: one artist"
 UNSTEADY = "no interval: most draws of artists do not give this metric"
+ALIKE = "no interval: all draws of artists are alike"
 NO_VALUE = "not available for these rows"
 
 
@@ -168,18 +169,22 @@ def interval(
     and confidence intervals").
 
     Returns:
-        The ends, None where too few draws give the metric; and what to say of them.
+        The ends, None where too few draws give the metric or all give the same; and what to say
+        of them.
     """
     usable = drawn[np.isfinite(drawn)]
     if len(usable) < _ENOUGH * len(drawn):
         return None, UNSTEADY
-    widened = np.sqrt(groups / (groups - 1)) * stats.t.ppf(0.975, groups - 1)
+    # Three artists whose rows are all right are no proof that every artist's are.
+    if np.ptp(usable) <= 1e-12 * max(1.0, abs(value)):
+        return None, ALIKE
+    widened = np.sqrt(groups / (groups - 1)) * special.stdtrit(groups - 1, 0.975)
     shift = 0.0
     if how == CORRECTED:
         below = np.mean(usable < value) + np.mean(usable == value) / 2
         # As if half a draw lay beyond the last, where all are on one side.
-        shift = 2 * stats.norm.ppf(np.clip(below, 0.5 / len(usable), 1 - 0.5 / len(usable)))
-    low, high = np.quantile(usable, stats.norm.cdf([shift - widened, shift + widened]))
+        shift = 2 * special.ndtri(np.clip(below, 0.5 / len(usable), 1 - 0.5 / len(usable)))
+    low, high = np.quantile(usable, special.ndtr(np.array([shift - widened, shift + widened])))
     said = f"{how}; {FEW}" if groups < _FEW_GROUPS else how
     return (float(low), float(high)), said
 

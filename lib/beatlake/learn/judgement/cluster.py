@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from sklearn import metrics as sk
 
 from beatlake.errors import InputError
 from beatlake.learn.judgement.agreement import AGREEMENT
@@ -204,6 +203,8 @@ def _internal(
     features: Array, labels: Array, chosen: Array
 ) -> dict[str, tuple[float | None, Array | None]]:
     """The three indices by name, and the silhouettes of the chosen rows."""
+    from sklearn import metrics as sk
+
     inside = labels != NOISE
     rows, label = features[inside], labels[inside]
     parted = 1 < len(np.unique(label)) < len(label)
