@@ -142,6 +142,31 @@ def test_a_sweep_finds_the_clouds() -> None:
         assert line["within"] == pytest.approx(fitted[line["k"]].inertia_)
 
 
+def test_equal_rows_of_different_artists_are_sampled_alike_in_any_order() -> None:
+    points = np.repeat(np.eye(3), 200, axis=0) + np.tile([0.0, 0.1], 300)[:, None]
+    labels = np.repeat([0, 1, 2], 200)
+    artist = np.random.default_rng(0).integers(0, 40, 600).astype(str)
+    mixed = np.random.default_rng(1).permutation(600)
+
+    one, other = (
+        clustering(points[k], labels[k], salt="s", group=artist[k], sample=250)
+        for k in (np.arange(600), mixed)
+    )
+
+    assert one.scores == other.scores
+
+
+def test_too_many_cells_for_draws_are_said_to_be() -> None:
+    labels = np.arange(2_100) // 3
+    truth = np.arange(2_100) % 30
+
+    found = clustering(np.arange(2_100.0)[:, None], labels, truth, salt="")
+
+    (nmi_score,) = (score for score in found.scores if score.metric == "nmi")
+    assert nmi_score.value == pytest.approx(sk.normalized_mutual_info_score(truth, labels))
+    assert nmi_score.interval == "no interval: too many clusters x labels"
+
+
 def test_one_cluster_has_no_index() -> None:
     points, of = blobs()
 

@@ -92,10 +92,10 @@ def clustering(
     """
     features = np.asarray(features, dtype=np.float64)
     _check(features, labels, truth, group)
-    order, chosen = _by_content(features, labels, salt, sample)
-    features, labels = features[order], np.asarray(labels)[order]
     # Without artists every row stands for itself.
-    own = np.arange(len(labels)) if group is None else codes(np.asarray(group)[order]).of
+    own = np.arange(len(labels)) if group is None else codes(np.asarray(group)).of
+    order, chosen = _by_content(features, labels, salt, sample, None if group is None else own)
+    features, labels, own = features[order], np.asarray(labels)[order], own[order]
     clusters = np.unique(labels[labels != NOISE])
     scores = _compactness(features, labels, own, chosen, salt, resamples)
     found: tuple[str, ...] = ()
@@ -176,7 +176,9 @@ def _check(features: Array, labels: Array, *others: Array | None) -> None:
         raise InputError(f"All {len(features):,} rows are noise: there is no cluster to judge.")
 
 
-def _by_content(features: Array, labels: Array, salt: str, sample: int) -> tuple[Array, Array]:
+def _by_content(
+    features: Array, labels: Array, salt: str, sample: int, group: Array | None = None
+) -> tuple[Array, Array]:
     """The rows in an order of their own, and the places therein that the sample takes.
 
     The order is a salted hash of the features, so that equal rows stand together.
@@ -186,7 +188,7 @@ def _by_content(features: Array, labels: Array, salt: str, sample: int) -> tuple
     # Adding 0 makes the two zeros one.
     for column in (features + 0.0).T:
         mixed = _mix(mixed ^ np.ascontiguousarray(column).view(np.uint64))
-    order = np.lexsort((labels, mixed))
+    order = np.lexsort((labels, mixed) if group is None else (group, labels, mixed))
     inside = np.flatnonzero(np.asarray(labels)[order] != NOISE)
     return order, inside[:sample]
 

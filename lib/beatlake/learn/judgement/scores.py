@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from beatlake.learn.judgement.predictions import Array
@@ -80,7 +80,7 @@ class Judgement:
     """All that is said about one model on the rows of one side.
 
     Args:
-        kind: "classification", "regression" or "clusters".
+        kind: "classification" or "regression".
         n: rows.
         groups: artists among them.
         resamples: bootstrap draws behind every interval.
@@ -109,7 +109,7 @@ class Judgement:
     wrong: tuple[Example, ...] = ()
     calibration: tuple[CalibrationBin, ...] = ()
     unpredicted: tuple[str, ...] = ()
-    residuals: tuple[float, ...] = field(default=())
+    residuals: tuple[float, ...] = ()
 
     def score(self, metric: str, slice: tuple[str, str] | None = None) -> Score:
         """The score of that name over all rows, or over those of a slice.
