@@ -9,7 +9,7 @@ from beatlake import releases
 from beatlake.lake import Lake
 from beatlake.runs import lease as leases
 from beatlake.runs import publishing
-from beatlake.tables import ops
+from beatlake.tables import ml, ops
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ def vacuum(lake: Lake, keep: int, *, dry_run: bool, expires_s: float) -> Vacuume
             for name, table in releases.load(lake, number).tables.items()
             for file in table.files
         }
-        # What runs did is added to and never replaced; the next run reads it to its end.
+        # What runs and trainings did is added to and never replaced; the next reads it to its end.
         named |= {
             lake.data_file(table.name, file).resolve()
-            for table in (ops.RELEASES, ops.RUNS, ops.STAGES)
+            for table in (ops.RELEASES, ops.RUNS, ops.STAGES, *ml.TABLES)
             if lake.exists(table.name)
             for file in lake.files(table.name, lake.open(table.name).version())
         }
