@@ -64,7 +64,6 @@ def train(
     from beatlake.lake import Lake
     from beatlake.learn import task as tasks
     from beatlake.learn.training import train as learn
-    from beatlake.runs import plan
     from beatlake.session import session
 
     asked = tasks.load(task)
@@ -72,7 +71,7 @@ def train(
     place = Lake(lake)
     source = _source(place, asked, table, release)
     say = (lambda _: None) if quiet else (lambda said: typer.echo(console.clean(said)))
-    done = learn(session(settled.spark), place, asked, source, plan.code_version(), say)
+    done = learn(session(settled.spark), place, asked, source, say)
     if quiet:
         return
     for manifest in done.manifests:
@@ -81,6 +80,50 @@ def train(
         typer.echo(console.clean(manifest.verdict))
         folder = place.root / "models" / asked.name / str(manifest.version)
         typer.echo(console.clean(f"Registered as version {manifest.version}: {folder}/card.html"))
+
+
+@app.command()
+def resampling(
+    *,
+    task: Annotated[str, typer.Option("--task", help="Built-in task, or a task file (.yaml).")],
+    table: TableOption = None,
+    lake: LakeOption = DEFAULT_LAKE,
+    release: ReleaseOption = None,
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    format_: Annotated[Shown, typer.Option("--format", help="How to print.")] = Shown.table,
+) -> None:
+    """Show what a task's resampler does in the training fold, and before the split, which is wrong.
+
+    Nothing is registered.
+    """
+    from beatlake import config as configuration
+    from beatlake.lake import Lake
+    from beatlake.learn import imbalance
+    from beatlake.learn import task as tasks
+    from beatlake.session import session
+
+    asked = tasks.load(task)
+    settled = configuration.load(config, settings or ())
+    source = _source(Lake(lake), asked, table, release)
+    lines = imbalance.compare(session(settled.spark), asked, source)
+    if format_ is Shown.json:
+        typer.echo(json.dumps(lines, indent=1))
+        return
+    console.print_table(
+        ("resampled", "metric", "value", "95 % interval", "n", "wrong because"),
+        [
+            (
+                line["resampled"],
+                line["metric"],
+                line["value"],
+                _between(line["interval"]),
+                line["n"],
+                line["wrong"] or "",
+            )
+            for line in lines
+        ],
+    )
 
 
 @models.command("list")
@@ -228,7 +271,16 @@ def _lines(place: Lake, task: str, version: int | None) -> list[dict[str, Any]]:
 
 
 def _print(lines: list[dict[str, Any]]) -> None:
-    headline = [line for line in lines if line["headline_metric"] or line["unavailable"]]
+    headline = [
+        line
+        for line in lines
+        if line["unavailable"]
+        or (
+            line["headline_metric"]
+            # Of the baselines, those of the rung that counts; --format json has all.
+            and (line["headline"] or not line["estimator"].startswith("baseline: "))
+        )
+    ]
     console.print_table(
         ("version", "estimator", "rung", "metric", "value", "95 % interval", "n", "purged", ""),
         [
