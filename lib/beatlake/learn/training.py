@@ -7,14 +7,18 @@ held to the ceiling; and only what has passed is registered.
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from beatlake import __version__
 from beatlake.errors import InputError, LeakError
 from beatlake.lake import Lake, Stamp
 from beatlake.learn import estimators, gates, registry, rows, splits
@@ -28,6 +32,7 @@ from beatlake.learn.rows import Prepared
 from beatlake.learn.source import Source
 from beatlake.learn.splits import SIDES, Rung
 from beatlake.learn.task import Task
+from beatlake.resources import Traversable
 from beatlake.tables import ml
 
 if TYPE_CHECKING:
@@ -75,7 +80,6 @@ def train(
     lake: Lake,
     task: Task,
     source: Source,
-    code_version: str,
     say: Callable[[str], None] = lambda _: None,
 ) -> Training:
     """Train and judge every estimator of a task on every rung, and register its models.
@@ -85,7 +89,6 @@ def train(
         lake: where models and `ml` tables go.
         task: the question.
         source: the table.
-        code_version: of the package, for the stamp and the manifests.
         say: is told what happens.
 
     Raises:
@@ -121,7 +124,7 @@ def train(
                     verdicts += gates.of_score(task, one.rung.name, score.value)
             verdicts = gates.settle(task, verdicts)
             training = Training(training_id, task, prepared, rungs, judged, verdicts, [])
-            manifests = _register(lake, training, source, code_version)
+            manifests = _register(lake, training, source)
     return Training(training_id, task, prepared, rungs, judged, verdicts, manifests)
 
 
@@ -145,12 +148,12 @@ def _climbed(climb: Climb, rungs: list[Rung], headline: Rung) -> list[Judged]:
     return judged
 
 
-def _register(lake: Lake, training: Training, source: Source, code_version: str) -> list[Manifest]:
+def _register(lake: Lake, training: Training, source: Source) -> list[Manifest]:
     """Write rows and models, and name the models in one commit.
 
     Models whose training is stopped before that commit are directories that nothing names.
     """
-    stamp = Stamp(training.training_id, "learn", source.fingerprint, code_version)
+    stamp = Stamp(training.training_id, "learn", source.fingerprint, code_version())
     lake.record(ml.SPLITS, list(split_rows(training)), stamp, "append")
     lake.record(ml.METRICS, list(metric_rows(training)), stamp, "append")
     headline = [j for j in training.judged if j.rung.name == training.task.splits.headline]
@@ -160,7 +163,7 @@ def _register(lake: Lake, training: Training, source: Source, code_version: str)
             lake.record(ml.PREDICTIONS, said, stamp, "append")
     stored: list[tuple[Manifest, str]] = []
     for judged in headline:
-        stored.append(_store(lake, training, judged, source, code_version))
+        stored.append(_store(lake, training, judged, source))
     now = datetime.now(timezone.utc)
 
     def made(_: registry.Events) -> list[dict[str, object]]:
@@ -191,14 +194,12 @@ def _headline_numbers(score: Score | None) -> dict[str, float | None]:
     return {"value": score.value, "low": score.low, "high": score.high}
 
 
-def _store(
-    lake: Lake, training: Training, judged: Judged, source: Source, code_version: str
-) -> tuple[Manifest, str]:
+def _store(lake: Lake, training: Training, judged: Judged, source: Source) -> tuple[Manifest, str]:
     task = training.task
     created = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S}+00:00"
     own = [j for j in training.judged if j.estimator.name == judged.estimator.name]
 
-    def describe(version: int, files: Mapping[str, str]) -> Manifest:
+    def describe(version: int, hashes: Mapping[str, str]) -> Manifest:
         return Manifest(
             task=task.name,
             version=version,
@@ -217,7 +218,7 @@ def _store(
             features_sha256=judged.fitted.sha256,
             inputs=dict(source.versions),
             libraries=libraries(),
-            code_version=code_version,
+            code_version=code_version(),
             metrics=[
                 {"rung": j.rung.name, **_score_row(s)}
                 for j in own
@@ -228,7 +229,7 @@ def _store(
             gates=[asdict(verdict) for verdict in training.verdicts],
             verdict=judged.verdict.sentence if judged.verdict else "",
             facts=judged.model.facts(),
-            files=dict(files),
+            files=dict(hashes),
         )
 
     def fill(folder: Path, version: int) -> None:
@@ -333,6 +334,25 @@ def prediction_rows(training: Training, judged: Judged) -> Iterable[dict[str, ob
             "number": None if said.classes else predicted,
             "probability": None if confidence is None else float(confidence[i]),
         }
+
+
+@cache
+def code_version() -> str:
+    """The package's version and the first digits of a hash of the code that makes models."""
+    digest = hashlib.sha256()
+    for name, content in sorted(_contents("", files("beatlake.learn"))):
+        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return f"{__version__}+{digest.hexdigest()[:12]}"
+
+
+def _contents(name: str, node: Traversable) -> Iterator[tuple[str, bytes]]:
+    if node.is_file():
+        if name.endswith(".py"):
+            yield name, node.read_bytes()
+        return
+    for child in node.iterdir():
+        yield from _contents(f"{name}/{child.name}", child)
 
 
 def libraries() -> dict[str, str]:
