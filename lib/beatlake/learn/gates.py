@@ -156,7 +156,7 @@ def _from_label(task: Task) -> dict[str, str]:
     broken = {}
     for feature in task.features.list:
         seen: set[str] = set()
-        waiting = [feature.column]
+        waiting = list(feature.columns)
         while waiting:
             column = waiting.pop()
             if column not in seen:

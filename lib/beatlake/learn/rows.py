@@ -23,7 +23,7 @@ from beatlake.errors import InputError
 from beatlake.learn import credits
 from beatlake.learn.engine import one, plain, quoted, text
 from beatlake.learn.source import Source
-from beatlake.learn.task import Condition, Feature, Label, Task
+from beatlake.learn.task import MAIN_ARTIST, Condition, Earlier, Feature, Label, Task
 
 #: Forms of features whose values are texts.
 TEXTS = ("category", "hash")
@@ -83,12 +83,16 @@ def prepare(connection: duckdb.DuckDBPyConnection, task: Task, source: Source) -
     slices = tuple(task.slices)
     selected = ["row_id", _label(task.label, classes, edges, columns), *_keys(task, columns)]
     selected += [f"{quoted(c)}::VARCHAR AS {quoted(f's_{n}')}" for n, c in task.slices.items()]
-    selected += [_feature(f, columns) for f in _all_features(task)]
+    for feature in _all_features(task):
+        selected += _past(feature, columns) if feature.earlier else [_feature(feature, columns)]
     connection.execute(
         f"CREATE OR REPLACE TABLE prepared AS SELECT {', '.join(selected)} FROM kept"
         " ORDER BY md5(row_id), row_id"
     )
     connection.execute("DROP TABLE kept")
+    for feature in _all_features(task):
+        if feature.earlier:
+            _add_history(connection, feature, feature.earlier)
     if task.entities.date:
         _add(connection, _YEAR, "coalesce(year(starts)::VARCHAR, 'unknown')")
         slices += (_YEAR,)
@@ -126,8 +130,7 @@ def values(connection: duckdb.DuckDBPyConnection, task: Task, source: Source) ->
     connection.execute(f"CREATE OR REPLACE TEMP VIEW source AS {source.scan}")
     used = [*task.table.row_key, *(feature.column for feature in _all_features(task))]
     columns = _look(connection, task, used)
-    numbers = [f.column for f in _all_features(task) if f.form not in TEXTS]
-    _refuse_odd_numbers(connection, numbers, columns, "source")
+    _refuse_odd_numbers(connection, _numbers(task), columns, "source")
     content = [name for name in columns.types if name not in task.table.ignore]
     return Values(
         _key(task) if task.table.row_key else f"md5({_joined(content)})",
@@ -173,7 +176,7 @@ def _used(task: Task) -> Iterator[str]:
         yield task.label.column
     yield from task.slices.values()
     for feature in _all_features(task):
-        yield feature.column
+        yield from feature.columns
 
 
 def _all_features(task: Task) -> list[Feature]:
@@ -414,14 +417,60 @@ def _feature(feature: Feature, columns: _Columns) -> str:
     return f"CASE WHEN isfinite({number}) THEN {number} END AS {named}"
 
 
+def _past(feature: Feature, columns: _Columns) -> list[str]:
+    """SQL of the group of a row, and of its number in millionths, whose sums are exact."""
+    earlier = feature.earlier
+    assert earlier is not None
+    # The main artist is a prepared column, and the table may have another of its name.
+    group = "NULL" if earlier.by == MAIN_ARTIST else quoted(earlier.by)
+    number = "NULL::BIGINT"
+    if earlier.of:
+        value = _number(earlier.of, columns)
+        number = f"CASE WHEN isfinite({value}) THEN round({value} * 1000000)::BIGINT END"
+    return [
+        f"{group}::VARCHAR AS {quoted(f'g_{feature.name}')}",
+        f"{number} AS {quoted(f'm_{feature.name}')}",
+    ]
+
+
+def _add_history(connection: duckdb.DuckDBPyConnection, feature: Feature, earlier: Earlier) -> None:
+    """Turn a feature's group and number into what earlier rows of the group say."""
+    given, number = quoted(f"g_{feature.name}"), quoted(f"m_{feature.name}")
+    group = "artist" if earlier.by == MAIN_ARTIST else given
+    value = {
+        "count": "coalesce(past.n, 0)::DOUBLE",
+        "mean": "past.total::DOUBLE / 1000000 / nullif(past.known, 0)",
+        "days_since_first": "(rows.starts - past.first)::DOUBLE",
+    }[earlier.measure]
+    connection.execute(
+        "CREATE OR REPLACE TABLE prepared AS WITH days AS ("
+        f"SELECT {group} AS key, ends AS day, count(*) AS n, sum({number}) AS total,"
+        f" count({number}) AS known, min(starts) AS first FROM prepared"
+        f" WHERE {group} IS NOT NULL AND ends IS NOT NULL GROUP BY ALL), past AS ("
+        "SELECT key, day, sum(n) OVER before AS n, sum(total) OVER before AS total,"
+        " sum(known) OVER before AS known, min(first) OVER before AS first FROM days"
+        " WINDOW before AS (PARTITION BY key ORDER BY day))"
+        f" SELECT rows.* EXCLUDE ({given}, {number}), CASE WHEN rows.{group} IS NOT NULL"
+        f" AND rows.starts IS NOT NULL THEN {value} END AS {quoted(f'f_{feature.name}')}"
+        f" FROM prepared AS rows ASOF LEFT JOIN past ON rows.{group} = past.key"
+        " AND rows.starts > past.day ORDER BY md5(row_id), row_id"
+    )
+
+
 def _number(name: str, columns: _Columns) -> str:
     cast = "TRY_CAST" if columns.is_text(name) else "CAST"
     return f"{cast}({quoted(name)} AS DOUBLE)"
 
 
 def _check_numbers(connection: duckdb.DuckDBPyConnection, task: Task, columns: _Columns) -> None:
-    numbers = [f.column for f in _all_features(task) if f.form not in TEXTS]
-    _refuse_odd_numbers(connection, numbers, columns)
+    _refuse_odd_numbers(connection, _numbers(task), columns)
+
+
+def _numbers(task: Task) -> list[str]:
+    """The columns that features take for numbers."""
+    features = _all_features(task)
+    plain_ = [f.column for f in features if f.form not in TEXTS and not f.earlier]
+    return plain_ + [f.earlier.of for f in features if f.earlier and f.earlier.of]
 
 
 def _refuse_odd_numbers(
@@ -489,6 +538,22 @@ def _dropped(
     if now < before:
         dropped[why] = before - now
     return now
+
+
+def with_history(connection: duckdb.DuckDBPyConnection, task: Task, source: Source) -> Values:
+    """Make ``prepared`` for a table without labels, features of earlier rows among the values.
+
+    Rows that the task leaves out have no values, unless it does so by their label.
+
+    Raises:
+        InputError: as `prepare`.
+    """
+    target = task.label.column if task.label else None
+    where = tuple(c for c in task.table.where if c.column != target)
+    unlabelled = {"label": None, "table": task.table.model_copy(update={"where": where})}
+    prepare(connection, task.model_copy(update=unlabelled), source)
+    named = tuple(quoted(f"f_{feature.name}") for feature in _all_features(task))
+    return Values("row_id", named)
 
 
 def typed(task: Task) -> Values:

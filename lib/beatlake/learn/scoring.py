@@ -66,8 +66,14 @@ def score_table(spark: SparkSession, found: Registered, source: Source, output: 
     with tempfile.TemporaryDirectory(prefix="beatlake-score-") as folder:
         scratch = Path(folder)
         with database(scratch) as connection:
-            read = rows.values(connection, found.task, source)
             files = list(source.parquet)
+            if any(feature.earlier for feature in found.task.features.list):
+                # What earlier rows say is looked up over the whole table.
+                read = rows.with_history(connection, found.task, source)
+                files = [str(scratch / "rows.parquet")]
+                connection.execute(f"COPY prepared TO {text(files[0])} (FORMAT parquet)")
+            else:
+                read = rows.values(connection, found.task, source)
             if not files:
                 # Spark and DuckDB read CSV in different ways: the model has learnt from DuckDB's.
                 files = [str(scratch / "rows.parquet")]

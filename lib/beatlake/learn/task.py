@@ -36,6 +36,8 @@ REGRESSORS = (
     "xgboost",
 )
 CLUSTERERS = ("kmeans", "bisecting_kmeans", "gaussian_mixture")
+#: Stands for the main artist of a row where features look at earlier rows.
+MAIN_ARTIST = "main artist"
 #: Gates by name, as a task may acknowledge them.
 GATES = (
     "recordings_on_both_sides",
@@ -141,8 +143,29 @@ class Label(_Part):
         return self
 
 
+class Earlier(_Part):
+    """What is known of a group from rows that came out strictly before a row.
+
+    A row counts as earlier where its last possible day lies before the row's first possible day.
+    ``count`` is how many there are, ``days_since_first`` how long ago the first came out, ``mean``
+    the mean of a number over them. The mean of a number that is itself of later days, such as a
+    popularity snapshot, is hindsight however early its rows are: such a feature belongs into a
+    group that says so.
+    """
+
+    by: str = Field(description="A column whose equal values are a group, or `main artist`.")
+    measure: Literal["count", "mean", "days_since_first"] = "count"
+    of: str | None = Field(None, description="The number of which the mean is taken.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Earlier:
+        if (self.of is None) is (self.measure == "mean"):
+            raise ValueError("`of` names the number of a mean, and of nothing else")
+        return self
+
+
 class Feature(_Part):
-    """A feature: a column, and how it is read.
+    """A feature: a column, and how it is read, or what `earlier` rows say.
 
     ``form`` number takes it as it is; category makes one column for each common value (`top` of
     them at most); hash spreads values over ``buckets`` columns; circle makes sine and cosine of a
@@ -155,6 +178,15 @@ class Feature(_Part):
     skew: Literal["none", "log1p", "sqrt", "cube_root"] = "none"
     top: int = Field(40, ge=1, le=500)
     buckets: int = Field(32, ge=2, le=1024)
+    earlier: Earlier | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The table's columns that it is made of."""
+        if self.earlier is None:
+            return (self.column,)
+        of = (self.earlier.of,) if self.earlier.of else ()
+        return of if self.earlier.by == MAIN_ARTIST else (self.earlier.by, *of)
 
 
 class Group(_Part):
