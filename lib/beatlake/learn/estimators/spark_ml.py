@@ -221,7 +221,7 @@ def fit(
     if name == "linear_svc":
         from pyspark.ml.classification import OneVsRest
 
-        made = OneVsRest(classifier=made, featuresCol=_FEATURES, labelCol=LABEL)
+        made = OneVsRest(classifier=made, featuresCol=_FEATURES, labelCol=LABEL, weightCol=WEIGHT)
     frame = spark.read.parquet(str(fold.path)).filter(~F.col(WATCHES))
     parts = max(1, -(-fold.rows // _PARTITION_ROWS))
     frame = frame.repartition(parts, ROW).sortWithinPartitions(ROW)
