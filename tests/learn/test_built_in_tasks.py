@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,6 +115,8 @@ def test_clusters_are_judged_against_the_genre_and_registered(
 ) -> None:
     text = read_conf("tasks", "clusters.yaml").replace("k: 8", "k: 5")
     text = text.replace("headline: artist", "headline: artist, rungs: [artist]")
+    # One estimator here; tests of estimators have them all.
+    text = re.sub(r"  - \{name: (bisecting_kmeans|gaussian_mixture).*\n", "", text)
     path = tmp_path / "clusters.yaml"
     path.write_text(text, encoding="utf-8")
     lake = tmp_path / "lake"
@@ -121,9 +124,8 @@ def test_clusters_are_judged_against_the_genre_and_registered(
     assert cli.main(list(map(str, words))) == 0
     lines = promotion.ladder(Lake(lake), "clusters")
     found = {(line["estimator"], line["metric"]): line["value"] for line in lines}
-    for estimator in ("kmeans", "bisecting_kmeans", "gaussian_mixture"):
-        assert -1 <= found[estimator, "silhouette"] <= 1
-        assert 0 < found[estimator, "nmi"] < 1
+    assert 0 < found["kmeans", "silhouette"] <= 1
+    assert 0 < found["kmeans", "nmi"] < 1
     said = promotion.choose(Lake(lake), "clusters", 1)
     assert len(said.manifest.facts["centers"]) == 5
 

@@ -113,3 +113,21 @@ def test_hindsight_is_off_unless_asked_for_and_its_lineage_is_gated(tmp_path: Pa
         found = {verdict.gate: verdict for verdict in gates.of_features(ready.task, rows)}
     assert not found["lineage_of_label"].passed
     assert found["lineage_of_label"].found == "plays_before: is computed from plays"
+
+
+def test_a_table_without_labels_has_the_same_history(tmp_path: Path) -> None:
+    from beatlake.learn import rows, source
+    from beatlake.learn.engine import database
+
+    given = songs.made(100, artists=10)
+    query = "SELECT row_id, f_songs_before, coalesce(f_days_active, -1) FROM prepared"
+    with songs.ready(given, tmp_path, HISTORY) as ready:
+        expected = sorted(row[1:] for row in ready.connection.execute(query).fetchall())
+        asked = ready.task
+    unlabelled = [{k: v for k, v in song.items() if k != "hit"} for song in given]
+    path = songs.write(unlabelled, tmp_path / "unlabelled.csv")
+    with database(tmp_path) as connection:
+        rows.with_history(connection, asked, source.path(path, asked.table))
+        found = connection.execute(query).fetchall()
+    # Rows are named by their content, which lacks the label; their values are the same.
+    assert sorted(row[1:] for row in found) == expected

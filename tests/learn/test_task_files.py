@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import songs
 
+from beatlake import cli
 from beatlake.config import ConfigError
 from beatlake.learn import estimators, task
 
@@ -74,6 +75,19 @@ def test_a_mistake_is_named_with_the_near_key(before: str, after: str, said: str
     with pytest.raises(ConfigError, match="is not a task") as error:
         task.parse(songs.altered(songs.TASK, (before, after)), "songs.yaml")
     assert said in str(error.value)
+
+
+def test_missing_packages_are_named_with_the_command_that_brings_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import importlib.util
+
+    known = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "xgboost" else known(name)
+    )
+    assert cli.main(["models", "list"]) == 2
+    assert "not installed: xgboost" in capsys.readouterr().err
 
 
 def test_an_unknown_task_is_told_with_the_near_one() -> None:

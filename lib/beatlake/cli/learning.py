@@ -60,6 +60,7 @@ def train(
 
     The exit code is 5 when a leak gate refuses; nothing is registered then.
     """
+    _check_installed()
     from beatlake import config as configuration
     from beatlake.lake import Lake
     from beatlake.learn import task as tasks
@@ -97,6 +98,7 @@ def resampling(
 
     Nothing is registered.
     """
+    _check_installed()
     from beatlake import config as configuration
     from beatlake.lake import Lake
     from beatlake.learn import imbalance
@@ -126,6 +128,51 @@ def resampling(
     )
 
 
+@app.command()
+def ablate(
+    *,
+    task: Annotated[str, typer.Option("--task", help="Built-in task, or a task file (.yaml).")],
+    table: TableOption = None,
+    lake: LakeOption = DEFAULT_LAKE,
+    release: ReleaseOption = None,
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    format_: Annotated[Shown, typer.Option("--format", help="How to print.")] = Shown.table,
+) -> None:
+    """Show what each group of features is worth: the task without it, on the headline rung.
+
+    The exit code is 5 when a leak gate refuses. Nothing is registered.
+    """
+    _check_installed()
+    from beatlake import config as configuration
+    from beatlake.lake import Lake
+    from beatlake.learn import ablation
+    from beatlake.learn import task as tasks
+    from beatlake.session import session
+
+    asked = tasks.load(task)
+    settled = configuration.load(config, settings or ())
+    source = _source(Lake(lake), asked, table, release)
+    lines = ablation.ablate(session(settled.spark), asked, source)
+    if format_ is Shown.json:
+        typer.echo(json.dumps(lines, indent=1))
+        return
+    console.print_table(
+        ("without", "metric", "value", "less than with all", "95 % interval", "n"),
+        [
+            (
+                line["without"] or "nothing",
+                line["metric"],
+                line["value"],
+                line["loss"],
+                _between(line["interval"]),
+                line["n"],
+            )
+            for line in lines
+        ],
+    )
+
+
 @models.command("list")
 def list_models(
     *,
@@ -133,6 +180,7 @@ def list_models(
     format_: Annotated[Shown, typer.Option("--format", help="How to print.")] = Shown.table,
 ) -> None:
     """List every registered model; the champion of each task is marked."""
+    _check_installed()
     from beatlake.lake import Lake
     from beatlake.learn import registry
 
@@ -175,6 +223,7 @@ def show(
     format_: Annotated[Shown, typer.Option("--format", help="How to print.")] = Shown.table,
 ) -> None:
     """Show a model on every rung: metric, value, interval, rows and purged rows."""
+    _check_installed()
     from beatlake.lake import Lake
 
     lines = _lines(Lake(lake), task, version)
@@ -192,6 +241,7 @@ def promote(
     lake: LakeOption = DEFAULT_LAKE,
 ) -> None:
     """Make a version the champion of its task, unless it is worse than the champion."""
+    _check_installed()
     from beatlake.lake import Lake
     from beatlake.learn import promotion
 
@@ -202,6 +252,7 @@ def promote(
 @models.command("rollback")
 def roll_back(*, task: TaskArgument, lake: LakeOption = DEFAULT_LAKE) -> None:
     """Make the champion before the present one the champion again."""
+    _check_installed()
     from beatlake.lake import Lake
     from beatlake.learn import promotion
 
@@ -232,6 +283,7 @@ def score(
     settings: SetOption = None,
 ) -> None:
     """Predict every row of a table, of the task's table in the lake, or one row given here."""
+    _check_installed()
     from beatlake import config as configuration
     from beatlake.config import ConfigError
     from beatlake.lake import Lake
@@ -251,6 +303,25 @@ def score(
     source = _source(place, found.task, table, release)
     rows = scoring.score_table(session(spark_settings), found, source, output)
     typer.echo(console.clean(f"{rows:,} predictions written to {output}."))
+
+
+def _check_installed() -> None:
+    """Find the packages that models need, which the wheel does not bring by itself.
+
+    Raises:
+        SetupError: one of them is missing.
+    """
+    from importlib.util import find_spec
+
+    from beatlake.errors import SetupError
+    from beatlake.resources import checkout
+
+    needed = ("imblearn", "jinja2", "matplotlib", "scipy", "sklearn", "xgboost")
+    if missing := [name for name in needed if find_spec(name) is None]:
+        raise SetupError(
+            f"Models need packages that are not installed: {', '.join(missing)}.",
+            "make install" if checkout() else "pip install 'beatlake[learn]'",
+        )
 
 
 def _source(place: Lake, task: Task, table: Path | None, release: int | None) -> Source:

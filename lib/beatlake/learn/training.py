@@ -36,6 +36,7 @@ from beatlake.resources import Traversable
 from beatlake.tables import ml
 
 if TYPE_CHECKING:
+    import duckdb
     from pyspark.sql import SparkSession
 
 #: Libraries whose versions a manifest names.
@@ -103,18 +104,7 @@ def train(
         with database(scratch) as connection:
             prepared = rows.prepare(connection, task, source)
             say(f"{prepared.rows:,} rows of {source.described}")
-            rungs = splits.assign(connection, prepared, task.splits)
-            headline = splits.refuse_headline(task.name, rungs, task.splits.headline)
-            verdicts = [
-                verdict
-                for rung in rungs
-                if not rung.unavailable
-                for verdict in gates.of_rung(connection, rung, task.features.list)
-            ]
-            verdicts += gates.of_features(
-                task, TrainingRows.of(connection, headline, watched=False)
-            )
-            verdicts = gates.settle(task, verdicts)
+            rungs, headline, verdicts = examined(connection, task, prepared)
             climb = Climb(connection, task, prepared, spark, scratch, say)
             judged = _climbed(climb, rungs, headline)
             for one in judged:
@@ -126,6 +116,29 @@ def train(
             training = Training(training_id, task, prepared, rungs, judged, verdicts, [])
             manifests = _register(lake, training, source)
     return Training(training_id, task, prepared, rungs, judged, verdicts, manifests)
+
+
+def examined(
+    connection: duckdb.DuckDBPyConnection, task: Task, prepared: Prepared
+) -> tuple[list[Rung], Rung, list[gates.Verdict]]:
+    """Deal prepared rows on the ladder and hold splits and features to what they promise.
+
+    The ladder, its headline rung, and what the gates found: before anything is fitted.
+
+    Raises:
+        ConfigError: the table cannot have the headline rung.
+        LeakError: a gate is broken that the task does not acknowledge.
+    """
+    rungs = splits.assign(connection, prepared, task.splits)
+    headline = splits.refuse_headline(task.name, rungs, task.splits.headline)
+    verdicts = [
+        verdict
+        for rung in rungs
+        if not rung.unavailable
+        for verdict in gates.of_rung(connection, rung, task.features.list)
+    ]
+    verdicts += gates.of_features(task, TrainingRows.of(connection, headline, watched=False))
+    return rungs, headline, gates.settle(task, verdicts)
 
 
 def _climbed(climb: Climb, rungs: list[Rung], headline: Rung) -> list[Judged]:
