@@ -89,7 +89,7 @@ dist: $(STAMP) ## the wheel, and the same package as .zip for Spark's workers
 .PHONY: lock
 lock: $(STAMP) ## resolve the dependencies anew into requirements/
 	@$(LOCK) --upgrade --group build --output-file requirements/build.lock
-	$(LOCK) --upgrade --extra local --group dev --constraint requirements/build.lock \
+	$(LOCK) --upgrade --extra local --extra learn --group dev --constraint requirements/build.lock \
 		--output-file requirements/dev.lock pyproject.toml
 
 .PHONY: clean

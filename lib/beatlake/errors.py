@@ -48,6 +48,12 @@ class GateError(BeatlakeError):
     exit_code = 4
 
 
+class LeakError(BeatlakeError):
+    """A leak gate refused a model; the message says which gate, what it found and what to do."""
+
+    exit_code = 5
+
+
 class ConflictError(BeatlakeError):
     """Another run holds the lake."""
 

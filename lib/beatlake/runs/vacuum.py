@@ -11,7 +11,7 @@ from beatlake.lake import Lake
 from beatlake.runs import lease as leases
 from beatlake.runs import publishing, reserve
 from beatlake.runs.lease import Lease
-from beatlake.tables import ops
+from beatlake.tables import ml, ops
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,12 @@ def _lease(lake: Lake, expires_s: float) -> Lease:
 def _data_files(lake: Lake) -> list[Path]:
     """The Parquet files of all tables that runs replace, which no link leads to.
 
-    Records of runs are added to, even by one that was only asleep and finds the lease lost: a file
-    of theirs that no commit names yet may be named at any moment.
+    Records of runs and trainings are added to, even by one that was only asleep and finds the lease
+    lost: a file of theirs that no commit names yet may be named at any moment.
     """
     root = lake.root.resolve()
-    added_to = {lake.path(t.name).resolve() for t in (ops.RELEASES, ops.RUNS, ops.STAGES)}
+    records = (ops.RELEASES, ops.RUNS, ops.STAGES, *ml.TABLES)
+    added_to = {lake.path(table.name).resolve() for table in records}
     return sorted(
         path
         for path in root.glob("*/*/*.parquet")

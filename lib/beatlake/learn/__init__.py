@@ -1,0 +1,1 @@
+"""Models on tables: splits that promise something, gates that hold them to it, honest scores."""

@@ -1,0 +1,138 @@
+"""The facts of a training, as a model card shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from beatlake.learn.card import (
+    TRAINING,
+    CardFacts,
+    FeatureGroup,
+    Gate,
+    Importance,
+    Leakage,
+    render,
+)
+from beatlake.learn.card import Rung as Shown
+from beatlake.learn.gates import Verdict
+from beatlake.learn.ladder import Judged
+from beatlake.learn.rows import Prepared
+from beatlake.learn.source import Source
+from beatlake.learn.splits import Rung
+from beatlake.learn.task import Task
+
+
+def card(
+    task: Task,
+    prepared: Prepared,
+    rungs: Sequence[Rung],
+    own: Sequence[Judged],
+    judged: Judged,
+    verdicts: Sequence[Verdict],
+    source: Source,
+    version: str,
+    created: str,
+    libraries: Mapping[str, str],
+) -> dict[str, bytes]:
+    """The card of one model as files by name.
+
+    Args:
+        task: the question.
+        prepared: what became of the rows.
+        rungs: the ladder.
+        own: the model's estimator on every available rung.
+        judged: the same on the headline rung.
+        verdicts: of the gates.
+        source: the table.
+        version: of the model.
+        created: when, as ISO 8601.
+        libraries: versions.
+    """
+    by_rung = {one.rung.name: one for one in own}
+    facts = judged.model.facts()
+    importances = sorted(facts.get("importances", {}).items(), key=lambda item: (-item[1], item[0]))
+    by_kind = {v.gate: v for v in verdicts if v.rung is None}
+    metric = task.headline_metric
+    return render(
+        CardFacts(
+            task=task.name,
+            version=version,
+            created=created,
+            question=task.question,
+            estimator=judged.estimator.name,
+            headline=judged.rung.name,
+            metric=metric,
+            judgement=judged.judgement,
+            rungs=tuple(_shown(rung, by_rung.get(rung.name), metric) for rung in rungs),
+            verdict=judged.verdict,
+            parameters=dict(judged.estimator.parameters),
+            features=tuple(
+                FeatureGroup(
+                    name, tuple(f.name for f in group.features), group.known, group.hindsight
+                )
+                for name, group in task.features.used.items()
+            ),
+            importances=tuple(Importance(name, value) for name, value in importances),
+            importance_by=facts.get("importance_by", ""),
+            gates=tuple(
+                Gate(
+                    f"{v.gate} ({v.rung})" if v.rung else v.gate, v.passed, v.found, v.acknowledged
+                )
+                for v in verdicts
+            ),
+            leakage=Leakage(
+                shared=dict(judged.rung.shared),
+                fitted={
+                    "scaling, filling and encoding of features": TRAINING,
+                    **(
+                        {f"resampling ({task.resampling.how})": TRAINING}
+                        if task.resampling.how != "none"
+                        else {}
+                    ),
+                },
+                selected={"features and parameters": "the task file, before any row was seen"},
+                test_from=judged.rung.test_from,
+                from_label=_broken(by_kind.get("lineage_of_label")),
+                too_good=_said(by_kind, "single_feature_auc", "feature_is_label"),
+                dropped=dict(prepared.dropped),
+                population=f"{prepared.rows:,} rows of {source.described}",
+                base_rate=dict(judged.judgement.base_rate) if judged.judgement else {},
+            ),
+            clusters=judged.clusters,
+            inputs=dict(source.versions),
+            libraries=dict(libraries),
+            salt=task.splits.salt,
+        )
+    )
+
+
+def _shown(rung: Rung, judged: Judged | None, metric: str) -> Shown:
+    verdict = judged.verdict if judged else None
+    return Shown(
+        name=rung.name,
+        promise=rung.promise,
+        score=judged.score(metric) if judged else None,
+        unavailable=rung.unavailable,
+        baseline=verdict.differences[verdict.strongest].second if verdict else None,
+        train=judged.fold.rows if judged else rung.counts.get("train", 0),
+        test=rung.counts.get("test", 0),
+        purged=rung.counts.get("purged", 0),
+        shared=dict(rung.shared),
+    )
+
+
+def _broken(verdict: Verdict | None) -> tuple[str, ...] | None:
+    if verdict is None:
+        return None
+    return () if verdict.passed else tuple(p.split(":")[0] for p in verdict.found.split("; "))
+
+
+def _said(verdicts: Mapping[str, Verdict], *names: str) -> dict[str, str] | None:
+    found: dict[str, str] = {}
+    for name in names:
+        verdict = verdicts.get(name)
+        if verdict is None:
+            return None
+        if not verdict.passed:
+            found |= dict(part.split(": ", 1) for part in verdict.found.split("; "))
+    return found

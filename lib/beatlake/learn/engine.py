@@ -1,0 +1,86 @@
+"""DuckDB on the driver: what prepares rows before a model sees them.
+
+A training table of some millions of rows is read, keyed, split and turned into features in seconds,
+spilling to disk where it must, and in one order whatever the number of cores. Spark takes over
+where rows meet models.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+#: Python variables are not tables, and nothing is fetched from the network.
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "python_enable_replacements": False,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "allow_community_extensions": False,
+}
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@contextmanager
+def database(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database that keeps what does not fit into memory in a folder."""
+    connection = duckdb.connect(
+        str(scratch / "rows.duckdb"), config={**_CONFIG, "temp_directory": str(scratch / "spill")}
+    )
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        yield connection
+    finally:
+        connection.close()
+
+
+def one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
+    """The only row of an answer, fetched to its end: DuckDB holds open what is left."""
+    (found,) = connection.execute(query).fetchall()
+    return tuple(found)
+
+
+def quoted(name: str) -> str:
+    """A name as SQL writes it.
+
+    >>> print(quoted('a "b" c'))
+    "a ""b"" c"
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
+def text(value: str) -> str:
+    """A text as SQL writes it.
+
+    >>> print(text("it's"))
+    'it''s'
+    """
+    return "'" + value.replace("'", "''") + "'"
+
+
+def plain(name: str) -> bool:
+    """Whether a name can be a column everywhere: letters, digits and underscores.
+
+    >>> plain("tempo_bpm"), plain("a b")
+    (True, False)
+    """
+    return bool(_NAME.fullmatch(name))
+
+
+def share(salt: str, kind: str, key: str) -> str:
+    """SQL of a number from 0 to 1 that a key always gets: the side of a row follows from it.
+
+    MD5 because every engine has it and always will; DuckDB's own hash may change with a version.
+
+    Args:
+        salt: of the task.
+        kind: what the key names, so that keys of two kinds do not fall together.
+        key: SQL of a text.
+    """
+    prefix = text(f"{salt}\x1f{kind}\x1f")
+    # 52 bits, which a double holds exactly.
+    return f"(('0x' || substr(md5({prefix} || {key}), 1, 13))::BIGINT / 4503599627370496.0)"

@@ -1,0 +1,75 @@
+"""What every fitted model gives, and what models are made of."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from beatlake.config import ConfigError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import SparkSession
+
+Array: TypeAlias = npt.NDArray[Any]
+Parameters: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Predictions of rows, in their order.
+
+    Args:
+        values: numbers, clusters, or places among the classes that the model knows.
+        proba: n x k probabilities of these classes; None where the model gives none.
+    """
+
+    values: Array
+    proba: Array | None = None
+
+
+class Model(Protocol):
+    """A fitted estimator."""
+
+    columns: tuple[str, ...]
+
+    def predict(self, spark: SparkSession | None, rows: pa.Table) -> Answer:
+        """Predict rows that have ``row_id`` and the model's columns."""
+
+    def save(self, folder: Path) -> None:
+        """Write the model into an empty folder, without pickle."""
+
+    def facts(self) -> dict[str, Any]:
+        """What the fit says of itself, for the manifest: importances, coefficients, rounds."""
+
+
+def matrix(rows: pa.Table, columns: Iterable[str]) -> Array:
+    """The columns of numbers as one array, a row per row."""
+    return np.column_stack([rows.column(c).to_numpy(zero_copy_only=False) for c in columns])
+
+
+def refuse_unknown(estimator: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Find every parameter among those known.
+
+    Raises:
+        ConfigError: one is not, or would be stored as pickle; near ones are named.
+    """
+    listed = sorted(known)
+    problems = []
+    for name in given:
+        if name in ("callbacks", "callback"):
+            problems.append(
+                "callbacks are code that would be stored as pickle: no model here holds any"
+            )
+        elif name not in listed:
+            near = difflib.get_close_matches(name, listed, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(listed)}"
+            problems.append(f"there is no {name}; {hint}")
+    if problems:
+        raise ConfigError(f"Parameters of {estimator}: {'; '.join(problems)}.")

@@ -1,0 +1,169 @@
+"""XGBoost, fitted by its own Spark estimators; its booster predicts anywhere, without Spark.
+
+Columns of numbers are given to XGBoost as they are, without assembling vectors. The number of
+workers is fixed by the task, so that a fit does not depend on the cores at hand: with one worker it
+is the same on every machine. Nothing is stored as pickle: parameters that hold code are refused.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from beatlake.config import ConfigError
+from beatlake.learn.estimators.answer import Answer, Parameters, matrix, refuse_unknown
+from beatlake.learn.folds import LABEL, ROW, WATCHES, WEIGHT, Fold
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import xgboost
+    from pyspark.sql import SparkSession
+
+BOOSTER = "booster.ubj"
+_SPARK = "spark"
+#: Parameters that a task may set, by XGBoost's own names, and `workers`.
+KNOWN = frozenset(
+    "n_estimators max_depth learning_rate subsample colsample_bytree colsample_bynode"
+    " colsample_bylevel min_child_weight gamma reg_alpha reg_lambda max_bin max_leaves"
+    " num_parallel_tree early_stopping_rounds workers".split()
+)
+
+
+class Boosted:
+    """A fitted booster, with the Spark model that it came from where it was just fitted."""
+
+    def __init__(self, booster: xgboost.Booster, columns: tuple[str, ...], spark_model: Any = None):
+        """Hold a booster whose features are the columns in order."""
+        self.booster = booster
+        self.columns = columns
+        self._spark_model = spark_model
+
+    def predict(self, spark: SparkSession | None, rows: pa.Table) -> Answer:
+        """Predict rows with the booster, in this process."""
+        return predict(self.booster, self.columns, rows)
+
+    def save(self, folder: Path) -> None:
+        """The booster as UBJ, and the Spark model beside it."""
+        self.booster.save_model(str(folder / BOOSTER))
+        if self._spark_model is not None:
+            self._spark_model.write().save(str((folder / _SPARK).absolute()))
+
+    def facts(self) -> dict[str, Any]:
+        """Rounds, and the share of each column in the gain."""
+        by_name: Any = self.booster.get_score(importance_type="total_gain")
+        gain = [float(by_name.get(name, 0.0)) for name in self.columns]
+        total = sum(gain) or 1.0
+        shares = [value / total for value in gain]
+        return {
+            "rounds": self.booster.num_boosted_rounds(),
+            "importances": dict(zip(self.columns, shares, strict=True)),
+            "importance_by": "share of the total gain in training",
+        }
+
+    @classmethod
+    def load(cls, folder: Path, columns: tuple[str, ...]) -> Boosted:
+        """The booster that `save` wrote; needs no Spark."""
+        import xgboost
+
+        booster = xgboost.Booster()
+        booster.load_model(str(folder / BOOSTER))
+        booster.set_param({"nthread": 1})
+        return cls(booster, columns)
+
+
+def predict(booster: xgboost.Booster, columns: tuple[str, ...], rows: pa.Table) -> Answer:
+    """Predictions of a booster; of two classes or more with their probabilities."""
+    import xgboost
+
+    data = xgboost.DMatrix(matrix(rows, columns), feature_names=list(columns))
+    # A booster that stopped early predicts with its best round, as its Spark model does.
+    best = getattr(booster, "best_iteration", None) if booster.attr("best_iteration") else None
+    given = booster.predict(data, iteration_range=(0, best + 1) if best is not None else (0, 0))
+    objective = str(_objective(booster))
+    if objective.startswith("reg:"):
+        return Answer(given.astype(np.float64))
+    proba = given if given.ndim == 2 else np.column_stack([1 - given, given])
+    proba = proba.astype(np.float64)
+    proba = proba / proba.sum(axis=1, keepdims=True)
+    return Answer(proba.argmax(axis=1), proba)
+
+
+def _objective(booster: xgboost.Booster) -> str:
+    import json
+
+    config = json.loads(booster.save_config())
+    return str(config["learner"]["objective"]["name"])
+
+
+def fit(spark: SparkSession, kind: str, fold: Fold, parameters: Parameters, seed: int) -> Boosted:
+    """Fit on a fold.
+
+    Args:
+        spark: a classic session; Spark Connect has no barrier tasks.
+        kind: classes or number.
+        fold: whose validation rows decide when to stop, where ``early_stopping_rounds`` is set.
+        parameters: of the task.
+        seed: of the sampling.
+
+    Raises:
+        ConfigError: a parameter is not known, more workers are wanted than there are slots, or the
+            session is one of Spark Connect.
+    """
+    from pyspark.sql import functions as F
+    from xgboost.spark import SparkXGBClassifier, SparkXGBRegressor
+
+    check(parameters)
+    settled = dict(parameters)
+    workers = int(settled.pop("workers", 1))
+    slots = getattr(spark, "sparkContext", None)
+    if slots is None or "connect" in type(spark).__module__:
+        raise ConfigError(
+            "xgboost needs a classic Spark session with barrier tasks; Spark Connect and"
+            " serverless compute have none. Run it on a cluster or in embedded Spark."
+        )
+    if workers > slots.defaultParallelism:
+        raise ConfigError(
+            f"xgboost is to have {workers} workers, and Spark has {slots.defaultParallelism} slots."
+        )
+    watched = bool(settled.get("early_stopping_rounds")) and fold.watching > 0
+    if not watched:
+        settled.pop("early_stopping_rounds", None)
+    if watched:
+        settled["validation_indicator_col"] = WATCHES
+    kind_of: Any = SparkXGBClassifier if kind == "classes" else SparkXGBRegressor
+    estimator = kind_of(
+        features_col=list(fold.columns),
+        label_col=LABEL,
+        weight_col=WEIGHT,
+        num_workers=workers,
+        random_state=seed,
+        tree_method="hist",
+        device="cpu",
+        verbosity=0,
+        verbose=False,
+        **settled,
+    )
+    frame = spark.read.parquet(str(fold.path))
+    if not watched:
+        frame = frame.filter(~F.col(WATCHES))
+    # Rows meet a worker by their name and in its order, whatever the number of cores.
+    frame = frame.repartition(workers, ROW).sortWithinPartitions(ROW)
+    # Each fit would tell its parameters and end on the terminal.
+    logging.getLogger("XGBoost-PySpark").setLevel(logging.WARNING)
+    model = estimator.fit(frame)
+    booster = model.get_booster()
+    booster.set_param({"nthread": 1})
+    booster.feature_names = list(fold.columns)
+    return Boosted(booster, fold.columns, model)
+
+
+def check(parameters: Parameters) -> None:
+    """Refuse parameters that XGBoost does not have here.
+
+    Raises:
+        ConfigError: naming each.
+    """
+    refuse_unknown("xgboost", parameters, KNOWN)

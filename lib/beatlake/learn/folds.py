@@ -1,0 +1,106 @@
+"""A fold: the training and validation rows of a rung as columns of numbers, in a Parquet file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from beatlake.learn.engine import text
+from beatlake.learn.features import FittedFeatures
+from beatlake.learn.splits import FITTING, Rung
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+Array: TypeAlias = npt.NDArray[Any]
+
+#: Columns of a fold besides the features'.
+LABEL, WATCHES, WEIGHT, ROW = "label", "watches", "weight", "row_id"
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What an estimator fits on.
+
+    Args:
+        path: Parquet file with ``row_id``, ``label`` (double), ``weight``, ``watches`` (whether
+            the row is of the validation side) and the columns of numbers.
+        columns: names of the latter, in order.
+        classes: codes of the task's classes that occur in training, in order: the file's labels
+            are places in it. Empty for numbers and clusters.
+        rows: how many train.
+        watching: how many watch.
+    """
+
+    path: Path
+    columns: tuple[str, ...]
+    classes: tuple[int, ...]
+    rows: int
+    watching: int
+
+
+def table(
+    connection: duckdb.DuckDBPyConnection,
+    rung: Rung,
+    fitted: FittedFeatures,
+    sides: tuple[str, ...],
+) -> pa.Table:
+    """Rows of some sides with their fitted columns, in the prepared order."""
+    return connection.sql(
+        f"SELECT row_id, side, label::DOUBLE AS label, {fitted.select()} FROM prepared"
+        f" JOIN {rung.table} USING (row_id) WHERE side IN ({', '.join(map(text, sides))})"
+        " ORDER BY md5(row_id), row_id"
+    ).to_arrow_table()
+
+
+def sides_of(watched: bool) -> tuple[str, ...]:
+    """The sides of a fold: those that train, and the one that watches where one does."""
+    return ("train", "valid") if watched else FITTING
+
+
+def write(
+    rows: pa.Table,
+    path: Path,
+    *,
+    columns: tuple[str, ...],
+    watched: bool,
+    classes: bool,
+    weights: Array | None = None,
+) -> Fold:
+    """Write a fold.
+
+    Args:
+        rows: of `table`, or made of them by a resampler.
+        path: of the file.
+        columns: of numbers.
+        watched: whether rows of the side ``valid`` watch rather than train.
+        classes: whether the label is a code of a class.
+        weights: of every row; 1 by default.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    side = np.asarray(rows.column("side").to_pylist(), dtype=object)
+    watches = (side == "valid") if watched else np.zeros(len(side), dtype=bool)
+    label = rows.column(LABEL).to_numpy(zero_copy_only=False).astype(np.float64)
+    present: tuple[int, ...] = ()
+    keep = np.ones(len(side), dtype=bool)
+    if classes:
+        present = tuple(int(code) for code in np.unique(label[~watches]))
+        # A class that training does not know can neither be learnt nor watched.
+        keep = np.isin(label, present)
+        label = np.searchsorted(np.array(present, dtype=float), label).astype(np.float64)
+    made = {
+        ROW: rows.column(ROW),
+        LABEL: pa.array(label),
+        WEIGHT: pa.array(np.ones(len(side)) if weights is None else weights),
+        WATCHES: pa.array(watches),
+        **{name: rows.column(name) for name in columns},
+    }
+    pq.write_table(pa.table(made).filter(pa.array(keep)), path)
+    return Fold(path, columns, present, int((~watches & keep).sum()), int((watches & keep).sum()))

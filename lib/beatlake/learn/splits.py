@@ -1,0 +1,226 @@
+"""The ladder of splits: which rows train, which judge, and what each rung promises.
+
+A side follows from a salted hash of the group's key, so that a row keeps its side when data grows
+and nothing depends on the order of rows or the number of cores. Every rung puts each row into one
+of these sides:
+
+* ``test``: judges;
+* ``train``: trains;
+* ``valid``: watches a fit that stops early, chosen by group like the test; trains otherwise;
+* ``between``: shares something with ``valid``: trains where nothing watches;
+* ``purged``: shares something that the rung promises to keep apart with a test row; does nothing;
+* ``unused``: has no artist or date where the rung needs one, or lies after the test's start without
+  being chosen for it.
+
+Rungs, from the one that flatters most: ``random`` deals rows; ``recording`` deals recordings;
+``artist`` deals main artists and purges the training rows *any* of whose artists occurs in the test
+side (connected components over collaborations would be one giant group); ``time`` tests what came
+out after a day; ``artist_time`` tests what chosen artists brought out after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import duckdb
+
+from beatlake.config import ConfigError
+from beatlake.learn.engine import one, quoted, share
+from beatlake.learn.rows import Prepared
+from beatlake.learn.task import RUNGS, Splits
+
+SIDES = ("train", "between", "valid", "test", "purged", "unused")
+#: Sides that may train where nothing watches the fit.
+FITTING = ("train", "between", "valid")
+#: What a rung keeps apart.
+PROMISES: Mapping[str, tuple[str, ...]] = {
+    "random": (),
+    "recording": ("recording",),
+    "artist": ("recording", "artist"),
+    "time": ("recording", "date"),
+    "artist_time": ("recording", "artist", "date"),
+}
+_NEEDS: Mapping[str, tuple[str, ...]] = {
+    "random": (),
+    "recording": ("recording",),
+    "artist": ("artist",),
+    "time": ("date",),
+    "artist_time": ("artist", "date"),
+}
+_KEPT_APART = {"recording": "recordings", "artist": "artists"}
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One split of the prepared rows, or the reason why there is none.
+
+    Args:
+        name: of the rung.
+        unavailable: why the table cannot have it; empty where it can.
+        counts: rows by side.
+        test_from: first day of the test side in time.
+        shared: test rows that share a recording or artist with a row that may train, measured on
+            the sides themselves; what the rung does not promise is measured too.
+    """
+
+    name: str
+    unavailable: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    test_from: str | None = None
+    shared: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def table(self) -> str:
+        """The table of ``row_id`` and ``side``."""
+        return quoted(f"sides_{self.name}")
+
+    @property
+    def promise(self) -> str:
+        """What it keeps apart, as half a sentence."""
+        kept = " and ".join(_KEPT_APART[p] for p in PROMISES[self.name] if p in _KEPT_APART)
+        parts = [f"no {kept} on both sides"] if kept else []
+        if "date" in PROMISES[self.name]:
+            parts.append("tests only what came out after everything it trains on")
+        return ", ".join(parts) or "nothing: rows are dealt, and what repeats stands on both sides"
+
+
+def assign(connection: duckdb.DuckDBPyConnection, prepared: Prepared, splits: Splits) -> list[Rung]:
+    """Deal the prepared rows on every rung of the task, in the ladder's order.
+
+    Each available rung gets a table ``sides_RUNG`` with one row per prepared row.
+    """
+    return [_rung(connection, prepared, splits, name) for name in RUNGS if name in splits.rungs]
+
+
+def _rung(
+    connection: duckdb.DuckDBPyConnection, prepared: Prepared, splits: Splits, name: str
+) -> Rung:
+    for need in _NEEDS[name]:
+        if need in prepared.lacks:
+            return Rung(name, unavailable=prepared.lacks[need])
+    in_time = "date" in _NEEDS[name]
+    test_from = watch_from = None
+    if in_time:
+        test_from = splits.test_from or _day_before_share(connection, splits.test, None)
+        if test_from is not None and splits.validation:
+            watch_from = _day_before_share(connection, splits.validation, test_from)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE dealt AS SELECT row_id, {_keys(name)} AS keys,"
+        f" {_chosen(name, splits, test_from, watch_from)} AS side FROM prepared"
+    )
+    if PROMISES[name]:
+        _purge(connection, "test", FITTING[0], "purged")
+        _purge(connection, "test", "valid", "purged")
+        _purge(connection, "valid", "train", "between")
+    rung = Rung(name)
+    connection.execute(f"CREATE OR REPLACE TABLE {rung.table} AS SELECT row_id, side FROM dealt")
+    connection.execute("DROP TABLE dealt")
+    counted = dict(
+        connection.execute(f"SELECT side, count(*) FROM {rung.table} GROUP BY side").fetchall()
+    )
+    counts = {side: int(counted.get(side, 0)) for side in SIDES}
+    for side in ("train", "test"):
+        if not counts[side]:
+            return Rung(name, f"no row is on the {side} side", counts, test_from)
+    shared = {
+        thing: _shared(connection, rung, f"{thing}s")
+        for thing in ("recording", "artist")
+        if thing not in prepared.lacks
+    }
+    return Rung(name, "", counts, test_from, shared)
+
+
+def _keys(name: str) -> str:
+    """SQL of all that a row must not share with the other side."""
+    parts = [
+        f"list_transform({p}s, lambda k: '{p}:' || k)" for p in _KEPT_APART if p in PROMISES[name]
+    ]
+    return f"flatten([{', '.join(parts)}])" if parts else "[]::VARCHAR[]"
+
+
+def _chosen(name: str, splits: Splits, test_from: str | None, watch_from: str | None) -> str:
+    """SQL of the side by the row alone, before anything is purged."""
+    kind, key = {
+        "random": ("row", "row_id"),
+        "recording": ("recording", "recording"),
+        "artist": ("artist", "artist"),
+        "time": ("recording", "recording"),
+        "artist_time": ("artist", "artist"),
+    }[name]
+    drawn = f"{share(splits.salt, kind, key)} < {splits.test!r}"
+    watches = f"{share(splits.salt, f'watch {kind}', key)} < {splits.validation!r}"
+    if "date" not in PROMISES[name]:
+        known = f"WHEN {key} IS NULL THEN 'unused'"
+        return f"CASE {known} WHEN {drawn} THEN 'test' WHEN {watches} THEN 'valid' ELSE 'train' END"
+    after, before = f"starts >= DATE '{test_from}'", f"ends < DATE '{test_from}'"
+    tested = after if name == "time" else f"{after} AND {drawn}"
+    known = "starts IS NULL OR ends IS NULL" + (" OR artist IS NULL" if name != "time" else "")
+    watched = f"starts >= DATE '{watch_from}'" if watch_from else "false"
+    if name != "time":
+        watched = watches
+    return (
+        f"CASE WHEN {known} THEN 'unused' WHEN {tested} THEN 'test'"
+        f" WHEN NOT ({before}) THEN 'unused' WHEN {watched} THEN 'valid' ELSE 'train' END"
+    )
+
+
+def _day_before_share(
+    connection: duckdb.DuckDBPyConnection, wanted: float, before: str | None
+) -> str | None:
+    """The first day of the newest rows that make up a share; None where all are of one day."""
+    limit = f" AND ends < DATE '{before}'" if before else ""
+    day, oldest = one(
+        connection,
+        f"SELECT quantile_disc(starts, {1 - wanted!r}), min(starts) FROM prepared"
+        f" WHERE starts IS NOT NULL{limit}",
+    )
+    if day is None or day == oldest:
+        # So many rows are of the oldest day that the share begins with it: the next day then.
+        (day,) = one(
+            connection,
+            "SELECT min(starts) FROM prepared"
+            f" WHERE starts > (SELECT min(starts) FROM prepared){limit}",
+        )
+    return None if day is None else str(day)
+
+
+def _purge(connection: duckdb.DuckDBPyConnection, holder: str, loser: str, to: str) -> None:
+    """Move the rows of one side that share a key with another side."""
+    connection.execute(
+        f"UPDATE dealt SET side = '{to}' WHERE side = '{loser}' AND row_id IN ("
+        "SELECT row_id FROM (SELECT row_id, unnest(keys) AS key FROM dealt"
+        f" WHERE side = '{loser}') WHERE key IN (SELECT unnest(keys) FROM dealt"
+        f" WHERE side = '{holder}'))"
+    )
+
+
+def _shared(connection: duckdb.DuckDBPyConnection, rung: Rung, keys: str) -> int:
+    """Test rows one of whose keys stands in a row that may train."""
+    fitting = ", ".join(f"'{side}'" for side in FITTING)
+    (found,) = one(
+        connection,
+        f"SELECT count(DISTINCT row_id) FROM (SELECT row_id, unnest({keys}) AS key FROM prepared"
+        f" JOIN {rung.table} USING (row_id) WHERE side = 'test') WHERE key IN (SELECT"
+        f" unnest({keys}) FROM prepared JOIN {rung.table} USING (row_id)"
+        f" WHERE side IN ({fitting}))",
+    )
+    return int(found)
+
+
+def refuse_headline(task_name: str, rungs: list[Rung], headline: str) -> Rung:
+    """The headline rung, which must be there.
+
+    Raises:
+        ConfigError: the table cannot have it; the message says why and which rungs there are.
+    """
+    by_name = {rung.name: rung for rung in rungs}
+    rung = by_name[headline]
+    if rung.unavailable:
+        others = [r.name for r in rungs if not r.unavailable and r.name != "random"]
+        raise ConfigError(
+            f"{task_name} is judged on the {headline} rung, which this table cannot have:"
+            f" {rung.unavailable}. Rungs that it can have: {', '.join(others) or 'none'}"
+            " (splits.headline)."
+        )
+    return rung

@@ -1,0 +1,452 @@
+"""A task is data: which table, label, features, splits and estimators, in one YAML file.
+
+The built-in tasks are in ``conf/tasks/``; any file of the same shape does. An unknown key is an
+error that names the near one.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from beatlake.config import ConfigError
+from beatlake.resources import conf_path
+
+#: Rungs of the ladder, from the one that flatters most down.
+RUNGS = ("random", "recording", "artist", "time", "artist_time")
+#: Estimators by what they predict.
+CLASSIFIERS = (
+    "logistic_regression",
+    "decision_tree",
+    "random_forest",
+    "gradient_boosted_trees",
+    "linear_svc",
+    "multilayer_perceptron",
+    "xgboost",
+)
+REGRESSORS = (
+    "linear_regression",
+    "decision_tree",
+    "random_forest",
+    "gradient_boosted_trees",
+    "xgboost",
+)
+CLUSTERERS = ("kmeans", "bisecting_kmeans", "gaussian_mixture")
+#: Stands for the main artist of a row where features look at earlier rows.
+MAIN_ARTIST = "main artist"
+#: Gates by name, as a task may acknowledge them.
+GATES = (
+    "recordings_on_both_sides",
+    "artists_on_both_sides",
+    "same_sound_on_both_sides",
+    "training_after_test",
+    "single_feature_auc",
+    "feature_is_label",
+    "lineage_of_label",
+    "score_above_ceiling",
+)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Condition(_Part):
+    """Rows that are kept: every limit that is given must hold."""
+
+    column: str
+    known: bool | None = Field(None, description="Whether the column must have a value.")
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    equal: str | None = None
+
+
+class TableOf(_Part):
+    """The table that the rows come from."""
+
+    name: str | None = Field(None, description="Table of a release, such as silver.recordings.")
+    row_key: tuple[str, ...] = Field(
+        (), description="Columns that name a row; by default its whole content does."
+    )
+    nulls: tuple[str, ...] = Field((), description="Texts of CSV files that stand for no value.")
+    ignore: tuple[str, ...] = Field((), description="Columns that say nothing about a row.")
+    distinct: bool = Field(False, description="Whether rows of equal content count once.")
+    where: tuple[Condition, ...] = ()
+    file_column: str | None = Field(
+        None, description="Name under which a row's file name is a column, without its ending."
+    )
+
+
+class Artists(_Part):
+    """Who made a recording; the first one named is the main artist."""
+
+    columns: tuple[str, ...]
+    split: bool = Field(True, description="Whether 'A feat. B' names two (beatlake.learn.credits).")
+    titles: tuple[str, ...] = Field((), description="Columns whose '(feat. B)' names another.")
+
+
+class Dates(_Part):
+    """When a recording came out: a column, or a year for each value of a column."""
+
+    column: str
+    years: dict[str, int] | None = None
+
+
+class Entities(_Part):
+    """What must not stand on both sides of a split."""
+
+    recording: tuple[str, ...] = Field((), description="Columns each of which names a recording.")
+    same_recording: tuple[str, ...] = Field(
+        (), description="Columns that name a recording together, compared without case and marks."
+    )
+    artists: Artists | None = None
+    date: Dates | None = None
+
+
+class Bins(_Part):
+    """Classes of a number."""
+
+    how: Literal["equal_width", "quantile"]
+    names: tuple[str, ...] = Field(min_length=2)
+
+
+class Rule(_Part):
+    """A class and the texts one of which a value must hold for it."""
+
+    name: str
+    contains: tuple[str, ...] = Field(min_length=1)
+
+
+class Label(_Part):
+    """What is predicted."""
+
+    column: str
+    kind: Literal["classes", "number"] = "classes"
+    bins: Bins | None = None
+    rules: tuple[Rule, ...] = Field((), description="The first rule that fits names the class.")
+    families: dict[str, tuple[str, ...]] = Field(
+        {}, description="Classes by the values that they take in; others keep their name."
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Label:
+        ways = [w for w in ("bins", "rules", "families") if getattr(self, w)]
+        if len(ways) > 1:
+            raise ValueError(f"only one of {', '.join(ways)} can make the classes")
+        if self.kind == "number" and ways:
+            raise ValueError(f"{ways[0]} makes classes, and the label is a number")
+        return self
+
+
+class Earlier(_Part):
+    """What is known of a group from rows that came out strictly before a row.
+
+    A row counts as earlier where its last possible day lies before the row's first possible day.
+    ``count`` is how many there are, ``days_since_first`` how long ago the first came out, ``mean``
+    the mean of a number over them. The mean of a number that is itself of later days, such as a
+    popularity snapshot, is hindsight however early its rows are: such a feature belongs into a
+    group that says so.
+    """
+
+    by: str = Field(description="A column whose equal values are a group, or `main artist`.")
+    measure: Literal["count", "mean", "days_since_first"] = "count"
+    of: str | None = Field(None, description="The number of which the mean is taken.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Earlier:
+        if (self.of is None) is (self.measure == "mean"):
+            raise ValueError("`of` names the number of a mean, and of nothing else")
+        return self
+
+
+class Feature(_Part):
+    """A feature: a column, and how it is read, or what `earlier` rows say.
+
+    ``form`` number takes it as it is; category makes one column for each common value (`top` of
+    them at most); hash spreads values over ``buckets`` columns; circle makes sine and cosine of a
+    pitch class on the circle of fifths; folded halves or doubles a tempo into 90 to 180.
+    """
+
+    name: str
+    column: str
+    form: Literal["number", "category", "hash", "circle", "folded"] = "number"
+    skew: Literal["none", "log1p", "sqrt", "cube_root"] = "none"
+    top: int = Field(40, ge=1, le=500)
+    buckets: int = Field(32, ge=2, le=1024)
+    earlier: Earlier | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The table's columns that it is made of."""
+        if self.earlier is None:
+            return (self.column,)
+        of = (self.earlier.of,) if self.earlier.of else ()
+        return of if self.earlier.by == MAIN_ARTIST else (self.earlier.by, *of)
+
+
+class Group(_Part):
+    """Features that are switched on and off together."""
+
+    features: tuple[Feature, ...] = Field(min_length=1)
+    known: str = Field("with the release", description="When the values are known.")
+    hindsight: bool = False
+
+    @field_validator("features", mode="before")
+    @classmethod
+    def _short(cls, given: Any) -> Any:
+        """A name alone is a number of that name."""
+        if not isinstance(given, (list, tuple)):
+            return given
+        full = []
+        for one in given:
+            if isinstance(one, str):
+                full.append({"name": one, "column": one})
+            elif isinstance(one, dict) and "name" in one and "column" not in one:
+                full.append({**one, "column": one["name"]})
+            else:
+                full.append(one)
+        return tuple(full)
+
+
+class Features(_Part):
+    """What is predicted from."""
+
+    groups: dict[str, Group] = Field(min_length=1)
+    use: tuple[str, ...] = Field((), description="Groups in use; all without hindsight if empty.")
+    scale: Literal["standard", "min_max", "robust", "none"] = "standard"
+    lineage: dict[str, tuple[str, ...]] = Field(
+        {}, description="Columns that a column was computed from."
+    )
+
+    @model_validator(mode="after")
+    def _known(self) -> Features:
+        if unknown := set(self.use) - set(self.groups):
+            raise ValueError(
+                f"there is no group {', '.join(sorted(unknown))}; there are:"
+                f" {', '.join(self.groups)}"
+            )
+        names = [feature.name for group in self.groups.values() for feature in group.features]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"a feature has one name each, and {', '.join(twice)} is there twice")
+        return self
+
+    @property
+    def used(self) -> dict[str, Group]:
+        """The groups in use."""
+        chosen = self.use or [n for n, group in self.groups.items() if not group.hindsight]
+        return {name: self.groups[name] for name in chosen}
+
+    @property
+    def list(self) -> list[Feature]:
+        """The features in use, in order."""
+        return [feature for group in self.used.values() for feature in group.features]
+
+
+class Splits(_Part):
+    """How rows are dealt to the sides."""
+
+    salt: str = Field("beatlake", pattern=r"^[ -~]{1,40}$")
+    test: float = Field(0.25, gt=0, lt=1, description="Share of groups on the test side.")
+    validation: float = Field(
+        0.1, ge=0, lt=1, description="Share of groups that watch a fit that stops early."
+    )
+    test_from: str | None = Field(
+        None,
+        pattern=r"^\d{4}-\d{2}-\d{2}$",
+        description="First day of the test side in time; by default the newest rows.",
+    )
+    rungs: tuple[Literal["random", "recording", "artist", "time", "artist_time"], ...] = (
+        "random",
+        "recording",
+        "artist",
+        "time",
+        "artist_time",
+    )
+    headline: Literal["recording", "artist", "time", "artist_time"] = "artist"
+
+    @model_validator(mode="after")
+    def _headline(self) -> Splits:
+        if self.headline not in self.rungs:
+            raise ValueError(f"the headline rung {self.headline} is not among the rungs")
+        return self
+
+
+class Estimator(_Part):
+    """An algorithm with its parameters, by the library's own names in snake case."""
+
+    name: Literal[
+        "logistic_regression",
+        "linear_regression",
+        "decision_tree",
+        "random_forest",
+        "gradient_boosted_trees",
+        "linear_svc",
+        "multilayer_perceptron",
+        "xgboost",
+        "kmeans",
+        "bisecting_kmeans",
+        "gaussian_mixture",
+    ]
+    parameters: dict[str, int | float | str | bool | tuple[int, ...]] = {}
+
+
+class Resampling(_Part):
+    """How classes are evened out, in the training fold alone."""
+
+    how: Literal[
+        "none",
+        "class_weights",
+        "over",
+        "under",
+        "smote",
+        "smote_tomek",
+        "cluster_centroids",
+    ] = "none"
+    max_rows: int = Field(300_000, ge=1, description="Training rows that are taken at most.")
+
+
+class Task(_Part):
+    """One question to models, and how their answers are judged."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")
+    question: str
+    table: TableOf = TableOf()
+    entities: Entities = Entities()
+    label: Label | None = Field(None, description="None for clusters.")
+    features: Features
+    splits: Splits = Splits()
+    estimators: tuple[Estimator, ...] = Field(min_length=1)
+    resampling: Resampling = Resampling()
+    slices: dict[str, str] = Field({}, description="Columns by which scores are shown apart.")
+    metric: str | None = Field(None, description="The headline metric.")
+    ceiling: float | None = Field(
+        None, description="The highest value of the headline metric that is plausible."
+    )
+    acknowledge: dict[str, str] = Field({}, description="Gates let through, with the reason.")
+    seed: int = 42
+
+    @model_validator(mode="after")
+    def _fits(self) -> Task:
+        able = self.able
+        wrong = [e.name for e in self.estimators if e.name not in able]
+        if wrong:
+            raise ValueError(
+                f"{', '.join(wrong)} cannot answer this task; what can: {', '.join(able)}"
+            )
+        names = [e.name for e in self.estimators]
+        if len(set(names)) < len(names):
+            raise ValueError("an estimator is listed twice")
+        if unknown := set(self.acknowledge) - set(GATES):
+            raise ValueError(
+                f"there is no gate {', '.join(sorted(unknown))}; there are: {', '.join(GATES)}"
+            )
+        if any(len(reason.split()) < 3 for reason in self.acknowledge.values()):
+            raise ValueError("a gate is acknowledged with a reason of at least three words")
+        if self.kind != "classes" and self.resampling.how != "none":
+            raise ValueError("only classes can be resampled")
+        return self
+
+    @property
+    def kind(self) -> Literal["classes", "number", "clusters"]:
+        """What the task predicts."""
+        return "clusters" if self.label is None else self.label.kind
+
+    @property
+    def able(self) -> tuple[str, ...]:
+        """The estimators that can answer it."""
+        return {"classes": CLASSIFIERS, "number": REGRESSORS, "clusters": CLUSTERERS}[self.kind]
+
+    @property
+    def headline_metric(self) -> str:
+        """The metric that rungs and models are compared by."""
+        default = {"classes": "accuracy", "number": "r2", "clusters": "silhouette"}
+        return self.metric or default[self.kind]
+
+
+def built_in() -> list[str]:
+    """Names of the tasks that come with beatlake."""
+    found = conf_path("tasks").iterdir()
+    return sorted(f.name.removesuffix(".yaml") for f in found if f.name.endswith(".yaml"))
+
+
+def load(name: str) -> Task:
+    """A built-in task by name, or the one in a file.
+
+    Raises:
+        ConfigError: there is no such task or file, or every unknown or invalid key at once.
+    """
+    if name in built_in():
+        return parse(conf_path("tasks", f"{name}.yaml").read_text(encoding="utf-8"), name)
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        near = difflib.get_close_matches(name, built_in(), n=1)
+        hint = f"; did you mean {near[0]}?" if near else "."
+        raise ConfigError(
+            f"There is no task {name}{hint} There are {', '.join(built_in())}, and any .yaml file."
+        )
+    try:
+        return parse(path.read_text(encoding="utf-8"), name)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"Cannot read the task file {name}: {error}.") from error
+
+
+def parse(text: str, origin: str) -> Task:
+    """The task that a YAML text holds.
+
+    Raises:
+        ConfigError: it is not YAML, or every unknown or invalid key at once.
+    """
+    try:
+        tree = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{origin} is not valid YAML{where}.") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{origin} must hold a mapping: name, table, label, features ...")
+    try:
+        return Task.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(f"{origin} is not a task. {_explain(error, tree)}") from None
+
+
+def _explain(error: ValidationError, tree: Any) -> str:
+    sentences = []
+    for problem in error.errors():
+        where = [str(part) for part in problem["loc"]]
+        key = ".".join(where) or "the task"
+        if problem["type"] == "extra_forbidden":
+            known = _keys_beside(problem["loc"])
+            near = difflib.get_close_matches(where[-1], known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}."
+            sentences.append(f"There is no key {key}; {hint}")
+        else:
+            sentences.append(f"{key}: {problem['msg'].removeprefix('Value error, ')}.")
+    return " ".join(dict.fromkeys(sentences))
+
+
+def _keys_beside(loc: tuple[int | str, ...]) -> list[str]:
+    """The keys that a task may have where an unknown one was found."""
+    part: Any = Task
+    for step in loc[:-1]:
+        if isinstance(part, type) and issubclass(part, BaseModel):
+            field = part.model_fields.get(str(step))
+            # A place in a list or a name in a mapping leads to no other model.
+            part = _model_in(field.annotation) if field else part
+    known = isinstance(part, type) and issubclass(part, BaseModel)
+    return list(part.model_fields) if known else []
+
+
+def _model_in(annotation: Any) -> Any:
+    """The model that a field's type holds, whatever it is wrapped in."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        if (found := _model_in(inner)) is not None:
+            return found
+    return None

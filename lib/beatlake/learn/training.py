@@ -1,0 +1,381 @@
+"""A training: from a table to judged, registered models.
+
+The order is what makes a score hold up: rows are keyed and dealt, every rung is held to its promise
+and every feature to its, only then is anything fitted, on training rows, and judged; the scores are
+held to the ceiling; and only what has passed is registered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from beatlake import __version__
+from beatlake.errors import InputError, LeakError
+from beatlake.lake import Lake, Stamp
+from beatlake.learn import estimators, gates, registry, rows, splits
+from beatlake.learn.documents import card
+from beatlake.learn.engine import database
+from beatlake.learn.features import TrainingRows
+from beatlake.learn.judgement import Score
+from beatlake.learn.ladder import Climb, Judged
+from beatlake.learn.registry import Manifest
+from beatlake.learn.rows import Prepared
+from beatlake.learn.source import Source
+from beatlake.learn.splits import SIDES, Rung
+from beatlake.learn.task import Task
+from beatlake.resources import Traversable
+from beatlake.tables import ml
+
+if TYPE_CHECKING:
+    import duckdb
+    from pyspark.sql import SparkSession
+
+#: Libraries whose versions a manifest names.
+_LIBRARIES = (
+    "duckdb",
+    "imbalanced-learn",
+    "numpy",
+    "pyarrow",
+    "pyspark",
+    "scikit-learn",
+    "scipy",
+    "xgboost",
+    "xgboost-cpu",
+)
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training did.
+
+    Args:
+        training_id: its identifier.
+        task: the question.
+        prepared: what became of the rows.
+        rungs: the ladder.
+        judged: every estimator on every available rung.
+        verdicts: of the gates.
+        manifests: of the registered models, in the task's order of estimators.
+    """
+
+    training_id: str
+    task: Task
+    prepared: Prepared
+    rungs: list[Rung]
+    judged: list[Judged]
+    verdicts: list[gates.Verdict]
+    manifests: list[Manifest]
+
+
+def train(
+    spark: SparkSession,
+    lake: Lake,
+    task: Task,
+    source: Source,
+    say: Callable[[str], None] = lambda _: None,
+) -> Training:
+    """Train and judge every estimator of a task on every rung, and register its models.
+
+    Args:
+        spark: fits the models.
+        lake: where models and `ml` tables go.
+        task: the question.
+        source: the table.
+        say: is told what happens.
+
+    Raises:
+        ConfigError: a parameter is not known, or the table cannot have the headline rung.
+        InputError: the table does not fit the task, or nothing can be learnt from it.
+        LeakError: a gate refused; nothing was registered.
+    """
+    estimators.check(task)
+    training_id = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
+    with tempfile.TemporaryDirectory(prefix="beatlake-learn-") as folder:
+        scratch = Path(folder)
+        with database(scratch) as connection:
+            prepared = rows.prepare(connection, task, source)
+            say(f"{prepared.rows:,} rows of {source.described}")
+            rungs, headline, verdicts = examined(connection, task, prepared)
+            climb = Climb(connection, task, prepared, spark, scratch, say)
+            judged = _climbed(climb, rungs, headline)
+            for one in judged:
+                score = one.score(task.headline_metric)
+                # What the random rung flatters is no reason to distrust the others.
+                if one.rung.name != "random" and score is not None:
+                    verdicts += gates.of_score(task, one.rung.name, score.value)
+            verdicts = gates.settle(task, verdicts)
+            training = Training(training_id, task, prepared, rungs, judged, verdicts, [])
+            manifests = _register(lake, training, source)
+    return Training(training_id, task, prepared, rungs, judged, verdicts, manifests)
+
+
+def examined(
+    connection: duckdb.DuckDBPyConnection, task: Task, prepared: Prepared
+) -> tuple[list[Rung], Rung, list[gates.Verdict]]:
+    """Deal prepared rows on the ladder and hold splits and features to what they promise.
+
+    The ladder, its headline rung, and what the gates found: before anything is fitted.
+
+    Raises:
+        ConfigError: the table cannot have the headline rung.
+        LeakError: a gate is broken that the task does not acknowledge.
+    """
+    rungs = splits.assign(connection, prepared, task.splits)
+    headline = splits.refuse_headline(task.name, rungs, task.splits.headline)
+    verdicts = [
+        verdict
+        for rung in rungs
+        if not rung.unavailable
+        for verdict in gates.of_rung(connection, rung, task.features.list)
+    ]
+    verdicts += gates.of_features(task, TrainingRows.of(connection, headline, watched=False))
+    return rungs, headline, gates.settle(task, verdicts)
+
+
+def _climbed(climb: Climb, rungs: list[Rung], headline: Rung) -> list[Judged]:
+    """Every estimator on every rung; a rung that cannot be fitted is marked as not available.
+
+    Raises:
+        InputError: it is the headline rung.
+    """
+    judged: list[Judged] = []
+    for place, rung in enumerate(rungs):
+        if rung.unavailable:
+            continue
+        try:
+            judged += climb.rung(rung)
+        except (LeakError, InputError) as error:
+            if rung.name == headline.name or isinstance(error, LeakError):
+                raise
+            rungs[place] = Rung(rung.name, str(error), rung.counts, rung.test_from, rung.shared)
+            judged = [one for one in judged if one.rung.name != rung.name]
+    return judged
+
+
+def _register(lake: Lake, training: Training, source: Source) -> list[Manifest]:
+    """Write rows and models, and name the models in one commit.
+
+    Models whose training is stopped before that commit are directories that nothing names.
+    """
+    stamp = Stamp(training.training_id, "learn", source.fingerprint, code_version())
+    lake.record(ml.SPLITS, list(split_rows(training)), stamp, "append")
+    lake.record(ml.METRICS, list(metric_rows(training)), stamp, "append")
+    headline = [j for j in training.judged if j.rung.name == training.task.splits.headline]
+    for judged in headline:
+        if judged.predictions is not None:
+            said = list(prediction_rows(training, judged))
+            lake.record(ml.PREDICTIONS, said, stamp, "append")
+    stored: list[tuple[Manifest, str]] = []
+    for judged in headline:
+        stored.append(_store(lake, training, judged, source))
+    now = datetime.now(timezone.utc)
+
+    def made(_: registry.Events) -> list[dict[str, object]]:
+        return [
+            {
+                "event": "registered",
+                "at": now,
+                "task": training.task.name,
+                "version": manifest.version,
+                "training_id": training.training_id,
+                "estimator": manifest.estimator,
+                "headline": manifest.headline,
+                "metric": manifest.metric,
+                **_headline_numbers(judged.score(manifest.metric)),
+                "beats_baselines": judged.verdict.beaten if judged.verdict else None,
+                "manifest_sha256": sha256,
+            }
+            for judged, (manifest, sha256) in zip(headline, stored, strict=True)
+        ]
+
+    registry.commit(lake, stamp, made)
+    return [manifest for manifest, _ in stored]
+
+
+def _headline_numbers(score: Score | None) -> dict[str, float | None]:
+    if score is None:
+        return {"value": None, "low": None, "high": None}
+    return {"value": score.value, "low": score.low, "high": score.high}
+
+
+def _store(lake: Lake, training: Training, judged: Judged, source: Source) -> tuple[Manifest, str]:
+    task = training.task
+    created = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S}+00:00"
+    own = [j for j in training.judged if j.estimator.name == judged.estimator.name]
+
+    def describe(version: int, hashes: Mapping[str, str]) -> Manifest:
+        return Manifest(
+            task=task.name,
+            version=version,
+            kind=task.kind,
+            estimator=judged.estimator.name,
+            training_id=training.training_id,
+            created=created,
+            parameters=dict(judged.estimator.parameters),
+            seed=task.seed,
+            salt=task.splits.salt,
+            headline=judged.rung.name,
+            metric=task.headline_metric,
+            columns=list(judged.fitted.names),
+            classes=list(training.prepared.classes),
+            known_classes=list(judged.fold.classes),
+            features_sha256=judged.fitted.sha256,
+            inputs=dict(source.versions),
+            libraries=libraries(),
+            code_version=code_version(),
+            metrics=[
+                {"rung": j.rung.name, **_score_row(s)}
+                for j in own
+                for s in j.scores
+                if s.slice is None
+            ],
+            rungs=list(split_rows(training)),
+            gates=[asdict(verdict) for verdict in training.verdicts],
+            verdict=judged.verdict.sentence if judged.verdict else "",
+            facts=judged.model.facts(),
+            files=dict(hashes),
+        )
+
+    def fill(folder: Path, version: int) -> None:
+        judged.model.save(folder)
+        shown = card(
+            training.task,
+            training.prepared,
+            training.rungs,
+            own,
+            judged,
+            training.verdicts,
+            source,
+            str(version),
+            created,
+            libraries(),
+        )
+        for name, content in shown.items():
+            (folder / name).write_bytes(content)
+
+    return registry.store(lake, task, judged.fitted, describe, fill)
+
+
+def split_rows(training: Training) -> Iterable[dict[str, object]]:
+    """Rows of `ml.splits`."""
+    for rung in training.rungs:
+        yield {
+            "training_id": training.training_id,
+            "task": training.task.name,
+            "rung": rung.name,
+            "unavailable": rung.unavailable or None,
+            "promise": rung.promise,
+            "salt": training.task.splits.salt,
+            **{side: rung.counts.get(side, 0) for side in SIDES},
+            "test_from": rung.test_from,
+            "shared_recordings": rung.shared.get("recording"),
+            "shared_artists": rung.shared.get("artist"),
+        }
+
+
+def metric_rows(training: Training) -> Iterable[dict[str, object]]:
+    """Rows of `ml.metrics`, models first, then baselines by the headline metric."""
+    base = {"training_id": training.training_id, "task": training.task.name}
+    for judged in training.judged:
+        for score in judged.scores:
+            yield {
+                **base,
+                "rung": judged.rung.name,
+                "estimator": judged.estimator.name,
+                **_score_row(score),
+            }
+    seen = set()
+    for judged in training.judged:
+        if judged.verdict is None or judged.rung.name in seen:
+            continue
+        seen.add(judged.rung.name)
+        for name, difference in judged.verdict.differences.items():
+            yield {
+                **base,
+                "rung": judged.rung.name,
+                "estimator": f"baseline: {name}",
+                "metric": judged.verdict.metric,
+                "slice_name": None,
+                "slice_value": None,
+                "value": difference.second,
+                "low": None,
+                "high": None,
+                "n": difference.n,
+                "groups": difference.groups,
+                "interval": "none: see the paired difference in the model's card",
+            }
+
+
+def _score_row(score: Score) -> dict[str, object]:
+    return {
+        "metric": score.metric,
+        "slice_name": score.slice[0] if score.slice else None,
+        "slice_value": score.slice[1] if score.slice else None,
+        "value": score.value,
+        "low": score.low,
+        "high": score.high,
+        "n": score.n,
+        "groups": score.groups,
+        "interval": score.interval,
+    }
+
+
+def prediction_rows(training: Training, judged: Judged) -> Iterable[dict[str, object]]:
+    """Rows of `ml.predictions`: the test side of the headline rung."""
+    said = judged.predictions
+    assert said is not None
+    confidence = said.confidence
+    for i, row_id in enumerate(said.row_id.tolist()):
+        true, predicted = said.y_true[i].item(), said.y_pred[i].item()
+        yield {
+            "training_id": training.training_id,
+            "task": training.task.name,
+            "estimator": judged.estimator.name,
+            "rung": judged.rung.name,
+            "row_id": row_id,
+            "label": said.classes[true] if said.classes else repr(true),
+            "predicted": said.classes[predicted] if said.classes else repr(predicted),
+            "number": None if said.classes else predicted,
+            "probability": None if confidence is None else float(confidence[i]),
+        }
+
+
+@cache
+def code_version() -> str:
+    """The package's version and the first digits of a hash of the code that makes models."""
+    digest = hashlib.sha256()
+    for name, content in sorted(_contents("", files("beatlake.learn"))):
+        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return f"{__version__}+{digest.hexdigest()[:12]}"
+
+
+def _contents(name: str, node: Traversable) -> Iterator[tuple[str, bytes]]:
+    if node.is_file():
+        if name.endswith(".py"):
+            yield name, node.read_bytes()
+        return
+    for child in node.iterdir():
+        yield from _contents(f"{name}/{child.name}", child)
+
+
+def libraries() -> dict[str, str]:
+    """Versions of the libraries that decide what a model is."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,112 @@
+"""ML: what trainings measured, predicted and registered.
+
+These tables are not part of a release, and a release's tables are never touched by a training. Rows
+are only ever added, as in `ops.runs`. A training adds its splits, scores and predictions first and
+its models last, in one commit to `ml.models`: a row of the other tables counts from then on, and a
+training that was stopped before has left rows that no model names. That commit, like a promotion,
+is a compare-and-set on the table's transaction number, so that of two at the same time one begins
+anew.
+"""
+
+from __future__ import annotations
+
+from beatlake.tables.spec import Column, Table
+
+_TRAINING = Column("training_id", "string", "Identifier of the training.", False)
+_TASK = Column("task", "string", "Name of the task.", False)
+_RUNG = Column("rung", "string", "Split: random, recording, artist, time or artist_time.", False)
+_ESTIMATOR = Column("estimator", "string", "Algorithm, or `baseline: NAME`.", False)
+
+SPLITS = Table(
+    name="ml.splits",
+    comment="One row per rung of a training: rows by side, or why the table cannot have the rung.",
+    columns=(
+        _TRAINING,
+        _TASK,
+        _RUNG,
+        Column("unavailable", "string", "Why there is no such split; null where there is."),
+        Column("promise", "string", "What the rung keeps apart.", False),
+        Column("salt", "string", "Salt of the hash that deals.", False),
+        Column("train", "bigint", "Rows that train.", False, "rows"),
+        Column("valid", "bigint", "Rows that watch a fit that stops early.", False, "rows"),
+        Column(
+            "between",
+            "bigint",
+            "Rows that share a key with those that watch: train where nothing watches.",
+            False,
+            "rows",
+        ),
+        Column("test", "bigint", "Rows that judge.", False, "rows"),
+        Column("purged", "bigint", "Rows that share a key with a test row.", False, "rows"),
+        Column("unused", "bigint", "Rows that the rung has no side for.", False, "rows"),
+        Column("test_from", "string", "First day of the test side, on rungs in time."),
+        Column(
+            "shared_recordings", "bigint", "Test rows that share a recording with training.", True
+        ),
+        Column("shared_artists", "bigint", "Test rows that share an artist with training.", True),
+    ),
+    key=("training_id", "rung"),
+)
+
+METRICS = Table(
+    name="ml.metrics",
+    comment="One row per training, rung, estimator, metric and slice, baselines among them.",
+    columns=(
+        _TRAINING,
+        _TASK,
+        _RUNG,
+        _ESTIMATOR,
+        Column("metric", "string", "Name of the metric.", False),
+        Column("slice_name", "string", "What rows are shown apart by; null for all rows."),
+        Column("slice_value", "string", "Value that the rows of the slice share."),
+        Column("value", "double", "The metric; null where the rows do not give it."),
+        Column("low", "double", "Lower end of the 95 % interval, over artists."),
+        Column("high", "double", "Upper end of the 95 % interval."),
+        Column("n", "bigint", "Test rows.", False, "rows"),
+        Column("groups", "bigint", "Artists among them.", False, "artists"),
+        Column("interval", "string", "How the interval was made, or why there is none.", False),
+    ),
+    key=("training_id", "rung", "estimator", "metric", "slice_name", "slice_value"),
+)
+
+PREDICTIONS = Table(
+    name="ml.predictions",
+    comment="One row per test row of the headline rung and estimator, or per row that was scored.",
+    columns=(
+        _TRAINING,
+        _TASK,
+        _ESTIMATOR,
+        _RUNG,
+        Column("row_id", "string", "The row: its key, or a hash of its content.", False),
+        Column("label", "string", "What is true: a class, or a number as text."),
+        Column("predicted", "string", "What was predicted: a class, or a number as text.", False),
+        Column("number", "double", "The prediction of a regression."),
+        Column("probability", "double", "Probability of the predicted class."),
+    ),
+    key=("training_id", "estimator", "row_id"),
+)
+
+MODELS = Table(
+    name="ml.models",
+    comment="What happened to models, in order: registered, promoted, rolled_back. The champion of"
+    " a task is the model of its newest promotion or rollback.",
+    columns=(
+        Column("event", "string", "registered, promoted or rolled_back.", False),
+        Column("at", "timestamp", "When.", False, "UTC"),
+        Column("number", "bigint", "Place of the commit among those to this table.", False),
+        _TASK,
+        Column("version", "bigint", "Version of the model within its task.", False),
+        _TRAINING,
+        _ESTIMATOR,
+        Column("headline", "string", "Rung that the model is judged by.", False),
+        Column("metric", "string", "Headline metric.", False),
+        Column("value", "double", "Its value on the headline rung."),
+        Column("low", "double", "Lower end of its 95 % interval."),
+        Column("high", "double", "Upper end of its 95 % interval."),
+        Column("beats_baselines", "boolean", "Whether it beats every baseline; null if none."),
+        Column("manifest_sha256", "string", "Hash of the model's manifest.", False),
+    ),
+    key=("event", "number", "task", "version"),
+)
+
+TABLES = (SPLITS, METRICS, PREDICTIONS, MODELS)

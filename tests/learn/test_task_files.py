@@ -1,0 +1,105 @@
+"""Task files: what they may say, and how a mistake in one is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import songs
+
+from beatlake import cli
+from beatlake.config import ConfigError
+from beatlake.learn import estimators, task
+
+EXAMPLES = Path(__file__).parents[2] / "conf" / "tasks" / "examples"
+
+
+@pytest.mark.parametrize("name", task.built_in())
+def test_a_built_in_task_has_its_name_and_known_parameters(name: str) -> None:
+    found = task.load(name)
+    assert found.name == name
+    estimators.check(found)
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda p: p.stem)
+def test_an_example_has_the_name_of_its_file(path: Path) -> None:
+    found = task.load(str(path))
+    assert found.name == path.stem
+    estimators.check(found)
+
+
+def test_built_in_tasks_use_columns_of_the_table_that_they_name() -> None:
+    from beatlake.learn.rows import _used
+    from beatlake.tables import registry
+
+    for name in task.built_in():
+        found = task.load(name)
+        assert found.table.name is not None
+        assert set(_used(found)) <= set(registry.table(found.table.name).column_names)
+
+
+def test_genre_families_take_in_every_beatport_genre_once() -> None:
+    import csv
+
+    import beatlake.synth
+
+    assert beatlake.synth.__file__ is not None
+    path = Path(beatlake.synth.__file__).parent / "data" / "bp_genre.csv"
+    with path.open(encoding="utf-8") as lines:
+        genres = {row["genre_name"] for row in csv.DictReader(lines)}
+    label = task.load("genre_family").label
+    assert label is not None
+    listed = [name for family in label.families.values() for name in family]
+    assert sorted(listed) == sorted(genres)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("label: {column: hit}", "label: {colum: hit}", "label.colum; did you mean column?"),
+        ("ceiling: 0.99", "ceilng: 0.99", "ceilng; did you mean ceiling?"),
+        ("{name: logistic_regression}", "{name: logistic}", "estimators.0.name"),
+        (
+            "text: {features: [{name: mood, form: category}]}",
+            "text: {features: [{name: mood, fom: category}]}",
+            "fom; did you mean form?",
+        ),
+        ("splits: {headline: artist}", "splits: {headline: random}", "splits.headline"),
+        ("ceiling: 0.99", "acknowledge: {no_such: because of it}", "there is no gate no_such"),
+        ("ceiling: 0.99", "acknowledge: {single_feature_auc: ok}", "a reason of at least three"),
+        ("{name: logistic_regression}", "{name: linear_regression}", "cannot answer this task"),
+        ("ceiling: 0.99", "resampling: {how: smot}", "resampling.how"),
+    ],
+)
+def test_a_mistake_is_named_with_the_near_key(before: str, after: str, said: str) -> None:
+    with pytest.raises(ConfigError, match="is not a task") as error:
+        task.parse(songs.altered(songs.TASK, (before, after)), "songs.yaml")
+    assert said in str(error.value)
+
+
+def test_missing_packages_are_named_with_the_command_that_brings_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import importlib.util
+
+    known = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "xgboost" else known(name)
+    )
+    assert cli.main(["models", "list"]) == 2
+    assert "not installed: xgboost" in capsys.readouterr().err
+
+
+def test_an_unknown_task_is_told_with_the_near_one() -> None:
+    with pytest.raises(ConfigError, match="did you mean genre"):
+        task.load("genres")
+
+
+def test_an_unknown_parameter_and_code_are_refused() -> None:
+    text = songs.altered(
+        songs.TASK,
+        ("{name: logistic_regression}", "{name: xgboost, parameters: {max_dept: 3, callbacks: x}}"),
+    )
+    with pytest.raises(ConfigError, match="did you mean max_depth") as error:
+        estimators.check(task.parse(text, "songs"))
+    assert "pickle" in str(error.value)

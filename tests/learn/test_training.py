@@ -1,0 +1,327 @@
+"""The whole way, by the command line: train, look, promote, roll back, score; and what refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import songs
+
+from beatlake import cli
+from beatlake.lake import Lake
+from beatlake.learn import promotion, registry
+from beatlake.learn.registry import ModelError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+BOTH = songs.altered(
+    songs.TASK,
+    ("splits: {headline: artist}", "splits: {headline: artist, rungs: [random, artist, time]}"),
+    ("slices: {mood: mood}\n", ""),
+    (
+        "  - {name: logistic_regression}",
+        "  - {name: xgboost, parameters: {n_estimators: 60, max_depth: 3,"
+        " early_stopping_rounds: 5}}\n  - {name: logistic_regression}",
+    ),
+)
+ROW = ("energy=1.5", "tempo=120", "valence=0.5", "mood=calm")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A lake with one training, and what it was trained from."""
+
+    folder: Path
+    lake: Path
+    table: Path
+    task: Path
+
+
+def command(*words: str | Path) -> int:
+    return cli.main([str(word) for word in words])
+
+
+def shown(capsys: pytest.CaptureFixture[str], *words: str | Path) -> Any:
+    """What a command prints as JSON."""
+    capsys.readouterr()
+    assert command(*words) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def write_task(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("trained")
+    table = songs.write(songs.made(1200, artists=150), folder / "songs.csv")
+    task = write_task(folder / "songs.yaml", BOTH)
+    lake = folder / "lake"
+    assert command("train", "--task", task, "--table", table, "--lake", lake, "--quiet") == 0
+    return Trained(folder, lake, table, task)
+
+
+def headline(lines: Sequence[dict[str, Any]], estimator: str, rung: str) -> dict[str, Any]:
+    (found,) = (
+        line
+        for line in lines
+        if (line["estimator"], line["rung"]) == (estimator, rung) and line["headline_metric"]
+    )
+    return found
+
+
+def test_every_rung_is_shown_with_metric_value_interval_and_rows(
+    trained: Trained, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = shown(capsys, "models", "show", "songs", "--lake", trained.lake, "--format", "json")
+    for rung in ("random", "artist", "time"):
+        for estimator in ("xgboost", "logistic_regression"):
+            line = headline(lines, estimator, rung)
+            low, high = line["interval"]
+            assert low < line["value"] < high
+            assert line["n"] > 20
+            assert line["headline"] is (rung == "artist")
+    assert headline(lines, "xgboost", "random")["purged"] == 0
+    assert headline(lines, "xgboost", "artist")["purged"] > 0
+    # The label is what energy and fame make of it: far from chance, and far from certain.
+    assert 0.6 < headline(lines, "xgboost", "artist")["value"] < 0.9
+
+
+def test_the_promoted_model_is_the_champion_and_can_be_rolled_back(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = shutil.copytree(trained.lake, tmp_path / "lake")
+    assert command("score", "--task", "songs", "--lake", lake, "--row", "energy=1") == 3
+    assert "no champion" in capsys.readouterr().err
+    for version in (1, 2):
+        assert command("models", "promote", "songs", str(version), "--lake", lake) == 0
+        (champion,) = (
+            row
+            for row in shown(capsys, "models", "list", "--lake", lake, "--format", "json")
+            if row["champion"]
+        )
+        assert champion["version"] == version
+    assert command("models", "rollback", "songs", "--lake", lake) == 0
+    assert promotion.choose(Lake(lake), "songs").manifest.version == 1
+    assert command("models", "rollback", "songs", "--lake", lake) == 3
+    assert "no champion before" in capsys.readouterr().err
+
+
+def test_predictions_are_the_same_in_a_fresh_process_without_spark_and_after_a_move(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = shown(
+        capsys,
+        *("score", "--task", "songs", "--version", "1", "--lake", trained.lake),
+        *(word for value in ROW for word in ("--row", value)),
+    )
+    assert sum(said["probabilities"].values()) == pytest.approx(1)
+    assert said["drivers"][0]["feature"] == "energy"
+    moved = shutil.copytree(registry.folder_of(Lake(trained.lake), "songs", 1), tmp_path / "moved")
+    code = f"""if True:
+        import json, sys
+        sys.modules["pyspark"] = None
+        from pathlib import Path
+        from beatlake.learn import registry, scoring
+        found = registry.verified(Path({str(moved)!r}))
+        print(json.dumps(scoring.score_row(None, found, {list(ROW)!r})))
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == said
+
+
+def test_the_booster_predicts_what_its_spark_model_does(
+    trained: Trained, spark: SparkSession
+) -> None:
+    from xgboost.spark import SparkXGBClassifierModel
+
+    found = promotion.choose(Lake(trained.lake), "songs", 1)
+    random = np.random.default_rng(3)
+    columns = found.manifest.columns
+    values = random.normal(size=(200, len(columns)))
+    frame = spark.createDataFrame(values.tolist(), [f"`{c}`".strip("`") for c in columns])
+    model = SparkXGBClassifierModel.load(str(found.folder / "spark"))
+    rows = model.transform(frame.coalesce(1)).select("probability").collect()
+    expected = np.array([row.probability.toArray() for row in rows])
+
+    import pyarrow as pa
+
+    table = pa.table({name: values[:, i] for i, name in enumerate(columns)})
+    answer = found.load().predict(None, table)
+    assert answer.proba == pytest.approx(expected, abs=1e-6)
+    assert found.manifest.facts["rounds"] < 60
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_table_is_scored_in_workers_as_the_driver_would(
+    version: int, trained: Trained, spark: SparkSession, tmp_path: Path
+) -> None:
+    output = tmp_path / "scored"
+    assert (
+        command(
+            *("score", "--task", "songs", "--version", str(version), "--lake", trained.lake),
+            *("--table", trained.table, "--output", output),
+        )
+        == 0
+    )
+    scored = pq.read_table(output)
+    assert scored.num_rows == len(songs.made(1200, artists=150))
+    # The predictions of the training's own test side say the same of the same songs.
+    kept = Lake(trained.lake).open("ml.predictions").to_pyarrow_table().to_pylist()
+    estimator = {1: "xgboost", 2: "logistic_regression"}[version]
+    mine = {row["row_id"].split("-")[0]: row for row in kept if row["estimator"] == estimator}
+    assert len(mine) > 100
+    found = {row["row_id"]: row for row in scored.to_pylist()}
+    for name, row in mine.items():
+        assert found[name]["predicted"] == row["predicted"]
+        assert found[name]["probability"] == pytest.approx(row["probability"], abs=1e-9)
+
+
+@pytest.mark.full
+def test_the_same_training_gives_the_same_figures_on_one_core_and_two(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = tmp_path / "lake"
+    words = ["train", "--task", trained.task, "--table", trained.table, "--lake", lake, "--quiet"]
+    code = f"import sys; from beatlake.cli import main; sys.exit(main({list(map(str, words))!r} + "
+    code += "['--set', 'spark.cores=1', '--set', 'spark.memory=1g']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    first, second = (
+        shown(capsys, "models", "show", "songs", "--lake", place, "--format", "json")
+        for place in (trained.lake, lake)
+    )
+    assert len(first) == len(second)
+    numbers = [
+        [line["value"] if line["value"] is not None else -1.0 for line in lines]
+        for lines in (first, second)
+    ]
+    # Predicted classes are the same; probabilities of Spark ML may differ in their last digits.
+    assert numbers[0] == pytest.approx(numbers[1], rel=1e-9)
+
+
+@pytest.mark.parametrize("change", ["damaged", "foreign", "gone", "linked", "pickled"])
+def test_a_model_that_is_not_whole_is_refused(
+    change: str, trained: Trained, tmp_path: Path
+) -> None:
+    lake = shutil.copytree(trained.lake, tmp_path / "lake")
+    folder = registry.folder_of(Lake(lake), "songs", 1)
+    booster = folder / "booster.ubj"
+    if change == "damaged":
+        content = bytearray(booster.read_bytes())
+        content[len(content) // 2] ^= 1
+        booster.write_bytes(content)
+    elif change == "foreign":
+        shutil.rmtree(folder)
+        shutil.copytree(registry.folder_of(Lake(lake), "songs", 2), folder)
+    elif change == "gone":
+        booster.unlink()
+    elif change == "linked":
+        shutil.move(booster, tmp_path / "elsewhere.ubj")
+        booster.symlink_to(tmp_path / "elsewhere.ubj")
+    else:
+        (folder / "extra.pkl").write_bytes(b"\x80\x04.")
+    with pytest.raises(ModelError):
+        promotion.choose(Lake(lake), "songs", 1)
+
+
+def test_nothing_stored_is_pickle(trained: Trained) -> None:
+    for path in (trained.lake / "models").rglob("*"):
+        if path.is_file():
+            assert path.suffix not in (".pkl", ".pickle", ".joblib")
+            assert not path.read_bytes().startswith((b"\x80\x03", b"\x80\x04", b"\x80\x05"))
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (ROW[1:], "energy is missing"),
+        ((*ROW, "enrgy=1"), "enrgy is no feature (near: energy)"),
+        (("energy=loud", *ROW[1:]), "energy takes a number, and 'loud' is none"),
+        ((*ROW, "energy=2"), "energy is given twice"),
+    ],
+)
+def test_a_row_that_does_not_fit_is_told_by_the_feature(
+    row: tuple[str, ...], said: str, trained: Trained, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [word for value in row for word in ("--row", value)]
+    code = command("score", "--task", "songs", "--version", "1", "--lake", trained.lake, *words)
+    assert code == 3
+    assert said in capsys.readouterr().err
+
+
+def test_a_worse_model_is_not_promoted_over_the_champion(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = shutil.copytree(trained.lake, tmp_path / "lake")
+    assert command("models", "promote", "songs", "1", "--lake", lake) == 0
+    shuffled = songs.made(1200, artists=150)
+    labels = np.random.default_rng(5).permutation([song["hit"] for song in shuffled])
+    for song, label in zip(shuffled, labels, strict=True):
+        song["hit"] = str(label)
+    table = songs.write(shuffled, tmp_path / "shuffled.csv")
+    text = songs.altered(
+        songs.TASK, ("splits: {headline: artist}", "splits: {headline: artist, rungs: [artist]}")
+    )
+    task = write_task(tmp_path / "songs.yaml", text)
+    assert command("train", "--task", task, "--table", table, "--lake", lake, "--quiet") == 0
+    lines = shown(capsys, "models", "show", "songs", "--lake", lake, "--format", "json")
+    # Shuffled labels score at chance: the interval holds the share of the commonest class or half.
+    found = headline(lines, "logistic_regression", "artist")
+    assert found["interval"][0] - 0.02 < 0.5 < found["interval"][1] + 0.02
+    assert command("models", "promote", "songs", "3", "--lake", lake) == 3
+    assert "is worse than the champion's" in capsys.readouterr().err
+    assert promotion.choose(Lake(lake), "songs").manifest.version == 1
+
+
+def test_a_leak_ends_with_exit_code_5_and_registers_nothing(
+    spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [
+        {**s, "energy": float(s["hit"] == "yes") + i / 1e6} for i, s in enumerate(songs.made())
+    ]
+    table = songs.write(given, tmp_path / "songs.csv")
+    task = write_task(tmp_path / "songs.yaml", songs.TASK)
+    lake = tmp_path / "lake"
+    assert command("train", "--task", task, "--table", table, "--lake", lake) == 5
+    assert "single_feature_auc: energy: AUC 1.000" in capsys.readouterr().err
+    assert not lake.exists()
+
+
+@pytest.mark.parametrize(
+    ("n", "change", "said"),
+    [
+        (3, {}, "error"),
+        (200, {"hit": "yes"}, "nothing to tell apart"),
+        (200, {"energy": None, "tempo": None, "valence": None, "mood": None}, "No feature"),
+    ],
+)
+def test_a_table_that_nothing_can_be_learnt_from_is_an_error_in_a_sentence(
+    n: int,
+    change: dict[str, Any],
+    said: str,
+    spark: SparkSession,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = [{**song, **change} for song in songs.made(n)]
+    table = songs.write(given, tmp_path / "songs.csv")
+    task = write_task(tmp_path / "songs.yaml", songs.TASK)
+    code = command("train", "--task", task, "--table", table, "--lake", tmp_path / "lake")
+    assert code in (2, 3)
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
