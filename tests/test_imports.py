@@ -23,6 +23,23 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.parametrize("module", ["exchange.tasks", "ingest.files", "datafiles"])
+def test_workers_need_no_more_than_the_readme_says(module: str) -> None:
+    """What they import without pyspark, which brings what it needs."""
+    code = (
+        f"import sys; sys.modules['pydantic'] = sys.modules['yaml'] = None;"
+        f" import beatlake.{module}"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(ROOT / "lib")},
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "lib" / "beatlake", tmp_path / "beatlake")

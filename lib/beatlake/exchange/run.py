@@ -15,11 +15,12 @@ from beatlake.environment import total_memory_mb
 from beatlake.exchange.query import Dealt, Query, Scanned
 from beatlake.exchange.tasks import BUCKET, COUNTS, Deal, Join, Scan, Write
 from beatlake.quality.counting import Tally, added_up
-from beatlake.session import SparkSettings, cores_of_machine
 from beatlake.tables.spec import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
+
+    from beatlake.session import SparkSettings
 
 #: What one task does by itself on a cluster, and for each MB of memory on a machine without others:
 #: some 16 bytes a value, of which DuckDB holds a part.
@@ -83,6 +84,9 @@ class Sizes:
     @classmethod
     def of(cls, spark: SparkSession, settings: SparkSettings) -> Sizes:
         """What suits a session: one machine does alone what its memory and disk allow."""
+        # Workers import this module, and need not have what checks settings.
+        from beatlake.session import cores_of_machine
+
         cores, others = cores_of_machine(spark)
         fitting = _ON_A_CLUSTER if others else total_memory_mb() * _PER_MB
         alone = settings.alone_values or fitting
