@@ -52,11 +52,23 @@ fuzz: $(STAMP) ## damage files at random for MINUTES=10 and check that no row is
 		tests/ingest/test_random_damage.py
 
 .PHONY: bench
-bench: $(STAMP) ## the core task beside DuckDB, Polars and pandas (BENCH_SCALE=0.1), 3 rounds
-	@[ -e "build/bench-$(BENCH_SCALE)" ] || $(BIN)/beatlake generate --clean \
-		--scale "$(BENCH_SCALE)" --out "build/bench-$(BENCH_SCALE)"
-	$(BIN)/python benchmarks/etl.py --input "build/bench-$(BENCH_SCALE)" \
-		--json "build/bench-$(BENCH_SCALE).json"
+bench: $(STAMP) ## measure tasks, pipeline, readers, skew (BENCH_SCALE=0.1) beside the baseline
+	@status=0
+	input="build/bench/$(BENCH_SCALE)" lake="build/bench/lake-$(BENCH_SCALE)"
+	[ -e "$$input" ] || $(BIN)/beatlake generate --clean --scale "$(BENCH_SCALE)" --out "$$input"
+	bench() { $(BIN)/python "benchmarks/$$1.py" "$${@:2}" --json "$$input-$$1.json" || status=1; }
+	bench etl --input "$$input"
+	bench pipeline --input "$$input" --lake "$$lake"
+	bench readers --lake "$$lake"
+	bench skew --input "$$input"
+	bench generator --scale "$(BENCH_SCALE)" --clean
+	exit $$status
+
+.PHONY: bench-slope
+bench-slope: $(STAMP) ## measure how the pipeline grows with its input, with cores and on a cluster
+	@mkdir -p build/bench
+	$(BIN)/python benchmarks/slope.py --folder build/bench --json build/bench/slope.json
+	$(BIN)/python benchmarks/cluster.py --input "build/bench/0.1" --json build/bench/cluster.json
 
 .PHONY: format
 format: $(STAMP) ## format the code and fix what the linter can

@@ -33,16 +33,19 @@ and a hash of these columns that does not depend on the rows' order, and the mea
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+import baseline
 import duckdb
 import psutil
 
@@ -79,27 +82,51 @@ NUMBERS = (
     "valence",
     "bpm_stated",
 )
-_BASELINE = Path(__file__).with_name("baseline.json")
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One process: seconds by the clock, CPU seconds and peak memory of it and its children."""
+    """One process: seconds by the clock, CPU seconds and peak memory of it and its children.
+
+    ``others_cpu_s`` is what the rest of the machine used meanwhile: where it is not small beside
+    ``cpu_s``, the seconds by the clock say little.
+    """
 
     wall_s: float
     cpu_s: float
     peak_rss_mb: float
+    others_cpu_s: float
 
 
-def measure(command: list[str]) -> Measured:
+def measure(
+    command: list[str],
+    cores: int | None = None,
+    output: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    timeline: list[tuple[float, float]] | None = None,
+) -> Measured:
     """Run a command to its end and measure it with all its children.
+
+    Args:
+        command: the command.
+        cores: to how many it is confined; to none by default.
+        output: where its standard output goes.
+        environment: its environment, if not this process's.
+        folder: where it is run, if not here.
+        timeline: is given the time, and the CPU seconds until then, again and again.
 
     Raises:
         CalledProcessError: it failed.
     """
-    started = time.monotonic()
-    process = subprocess.Popen(command)
+    with ExitStack() as opened:
+        stdout = None if output is None else opened.enter_context(output.open("wb"))
+        before, started = _machine_cpu_s(), time.monotonic()
+        process = subprocess.Popen(command, stdout=stdout, env=environment, cwd=folder)
     root, peak = psutil.Process(process.pid), 0
+    if cores is not None:
+        # In time: the process starts no other and asks for its cores only after some imports.
+        root.cpu_affinity(root.cpu_affinity()[:cores])
     cpu: dict[int, float] = {}
     while process.poll() is None:
         total = 0
@@ -112,11 +139,20 @@ def measure(command: list[str]) -> Measured:
         except psutil.Error:
             pass
         peak = max(peak, total)
+        if timeline is not None:
+            timeline.append((time.time(), sum(cpu.values())))
         time.sleep(0.2)
-    wall = time.monotonic() - started
+    wall, own = time.monotonic() - started, sum(cpu.values())
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
-    return Measured(round(wall, 2), round(sum(cpu.values()), 2), round(peak / 2**20))
+    others = max(0.0, _machine_cpu_s() - before - own)
+    return Measured(round(wall, 2), round(own, 2), round(peak / 2**20), round(others, 2))
+
+
+def _machine_cpu_s() -> float:
+    """CPU seconds that everybody used since the machine started, and that it did not get."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + getattr(times, "steal", 0.0))
 
 
 @dataclass(frozen=True)
@@ -180,9 +216,9 @@ def rounds(engines: list[str], source: Path, count: int) -> dict[str, list[Measu
     return found
 
 
-def summary(found: dict[str, list[Measured]]) -> dict[str, dict[str, object]]:
+def summary(found: dict[str, list[Measured]]) -> dict[str, dict[str, Any]]:
     """Medians by engine, with the ratio to DuckDB round by round, and all rounds."""
-    result: dict[str, dict[str, object]] = {}
+    result: dict[str, dict[str, Any]] = {}
     for engine, all_rounds in found.items():
         medians = {
             name: round(statistics.median(getattr(each, name) for each in all_rounds), 2)
@@ -200,28 +236,31 @@ def summary(found: dict[str, list[Measured]]) -> dict[str, dict[str, object]]:
     return result
 
 
-def main() -> None:
-    """Run what the command line asks for and print medians beside the kept baseline."""
+def main() -> int:
+    """Run what the command line asks for and print medians, and ratios beside the kept ones."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--input", required=True, type=Path)
     parser.add_argument("--engines", default=",".join(ENGINES))
     parser.add_argument("--rounds", default=3, type=int)
-    parser.add_argument("--json", type=Path)
+    baseline.add_options(parser)
     options = parser.parse_args()
     engines = options.engines.split(",")
     if unknown := set(engines) - set(ENGINES):
         parser.error(f"no such engines: {sorted(unknown)}; there are {', '.join(ENGINES)}")
     measured = summary(rounds(engines, options.input, options.rounds))
-    kept = json.loads(_BASELINE.read_text(encoding="utf-8")) if _BASELINE.exists() else {}
-    print(f"{'engine':9} {'wall s':>8} {'CPU s':>8} {'MB':>6} {'x DuckDB':>9}  baseline")
+    print(f"{'engine':9} {'wall s':>8} {'CPU s':>8} {'MB':>6} {'x DuckDB':>9}")
     for engine, row in measured.items():
         print(
             f"{engine:9} {row['wall_s']:8} {row['cpu_s']:8} {row['peak_rss_mb']:6}"
-            f" {row['ratio_to_duckdb'] or '':>9}  {kept.get('ratio_to_duckdb', {}).get(engine, '')}"
+            f" {row['ratio_to_duckdb'] or '':>9}"
         )
-    if options.json:
-        options.json.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
+    ratios = {
+        f"{engine}_to_duckdb": float(row["ratio_to_duckdb"])
+        for engine, row in measured.items()
+        if row["ratio_to_duckdb"] is not None and engine != "duckdb"
+    }
+    return baseline.finish("etl", baseline.scale_of(options.input), ratios, measured, options)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -67,16 +67,16 @@ def until(condition: Callable[[], Found | None], seconds: float, what: str) -> F
 class Cluster:
     """The processes of a cluster, each the leader of its own process group."""
 
-    def __init__(self, folder: Path) -> None:
-        """Start a master and two workers of one core each; their logs go to the folder."""
-        self.folder = folder
+    def __init__(self, folder: Path, workers: int = 2, memory: str = "1g") -> None:
+        """Start a master and workers of one core each; their logs go to the folder."""
+        self.folder, self.memory = folder, memory
         self.python = _python_of_workers(folder)
         self._web = free_port()
         port = free_port()
         self.master = f"spark://{_HOST}:{port}"
         self._started: list[subprocess.Popen[bytes]] = []
         self._start("master", "master.Master", "--port", str(port), "--webui-port", str(self._web))
-        self.workers = [self._start_worker(f"worker-{name}") for name in ("a", "b")]
+        self.workers = [self._start_worker(f"worker-{number}") for number in range(workers)]
 
     def _start(self, name: str, kind: str, *arguments: str) -> subprocess.Popen[bytes]:
         started = subprocess.Popen(
@@ -99,7 +99,7 @@ class Cluster:
 
     def _start_worker(self, name: str) -> psutil.Process:
         started = self._start(
-            *(name, "worker.Worker", "--cores", "1", "--memory", "1g", "--work-dir"),
+            *(name, "worker.Worker", "--cores", "1", "--memory", self.memory, "--work-dir"),
             *(str(self.folder / name), "--webui-port", str(free_port()), self.master),
         )
         return psutil.Process(started.pid)
@@ -113,8 +113,8 @@ class Cluster:
         """The executors that run, by their ids."""
         found = {}
         for worker in self.workers:
-            for child in _below(worker):
-                with _unless_gone():
+            for child in below(worker):
+                with unless_gone():
                     command = child.cmdline()
                     if "--executor-id" in command:
                         found[command[command.index("--executor-id") + 1]] = child
@@ -122,25 +122,25 @@ class Cluster:
 
     def lose_worker(self, executor: psutil.Process) -> None:
         """Kill the worker of an executor with all that it started, for good."""
-        (worker,) = [worker for worker in self.workers if executor in _below(worker)]
+        (worker,) = [worker for worker in self.workers if executor in below(worker)]
         self.workers.remove(worker)
-        _kill([worker, *_below(worker)])
+        _kill([worker, *below(worker)])
 
     def stop(self) -> None:
         """Kill every process of the cluster, and those that they started."""
         living = [psutil.Process(p.pid) for p in self._started if p.poll() is None]
-        _kill([process for leader in living for process in (leader, *_below(leader))])
+        _kill([process for leader in living for process in (leader, *below(leader))])
         for started in self._started:
             started.wait()
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[Cluster]:
-    """A cluster with two workers, stopped at the end whatever happens."""
+def cluster(folder: Path, workers: int = 2, memory: str = "1g") -> Iterator[Cluster]:
+    """A cluster with workers of one core each, stopped at the end whatever happens."""
     folder.mkdir()
-    made = Cluster(folder)
+    made = Cluster(folder, workers, memory)
     try:
-        until(lambda: made.alive() == 2, _STARTS_S, "two workers")
+        until(lambda: made.alive() == workers, _STARTS_S, f"{workers} workers")
         yield made
     finally:
         made.stop()
@@ -235,7 +235,7 @@ class Submitted:
         return [
             process
             for process in self.busy()
-            if any("pyspark.daemon" in child.cmdline() for child in _below(process))
+            if any("pyspark.daemon" in child.cmdline() for child in below(process))
         ]
 
     def reading_shuffles(self) -> list[psutil.Process]:
@@ -301,20 +301,22 @@ def _python_of_workers(folder: Path) -> Path:
     return script
 
 
-def _below(process: psutil.Process) -> list[psutil.Process]:
-    with _unless_gone():
+def below(process: psutil.Process) -> list[psutil.Process]:
+    """The processes that a process started, and those that they did; none if it is gone."""
+    with unless_gone():
         return list(process.children(recursive=True))
     return []
 
 
 def _kill(processes: list[psutil.Process]) -> None:
     for process in processes:
-        with _unless_gone():
+        with unless_gone():
             process.kill()
     psutil.wait_procs(processes, timeout=10)
 
 
 @contextmanager
-def _unless_gone() -> Iterator[None]:
+def unless_gone() -> Iterator[None]:
+    """Go on where a process is gone."""
     with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
         yield
