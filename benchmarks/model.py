@@ -26,9 +26,9 @@ import numpy.typing as npt
 from pipeline import SURVEY, usd
 
 #: Rows at scale 1 of the largest table that tasks read whole (Beatport's labels), how many tasks
-#: read it (Beatport's tracks: some 30 columns of 10.7 million rows, 8 million values a task), and
+#: read it (Beatport's tracks: some 20 columns of 10.7 million rows, 8 million values a task), and
 #: what a row costs a task, in seconds (DuckDB reads it and puts it into a hash table).
-WHOLE_ROWS, WHOLE_TASKS, WHOLE_ROW_S = 98_000, 40, 0.3e-6
+WHOLE_ROWS, WHOLE_TASKS, WHOLE_ROW_S = 98_000, 30, 0.1e-6
 _POWERS = np.arange(0.8, 1.401, 0.01)
 
 
