@@ -307,7 +307,8 @@ class Lake:
         rows = existing.to_pyarrow_table().to_pylist()
         data = pa.Table.from_pylist(rows, wanted)
         self.guard()
-        with committing(f"modernise {table.name}", self.path(table.name)):
+        place = f"modernise {table.name}"
+        with committing(place, self.path(table.name)), _naming_another_commit(table):
             write_deltalake(
                 existing,
                 data,
