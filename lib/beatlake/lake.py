@@ -193,7 +193,7 @@ class Lake:
             return self.record(table, (), stamp, "overwrite")
         write = rows if callable(rows) else self._writing(table, rows)
         commit_id = uuid4().hex
-        self._prepare(table, stamp.text(commit_id))
+        self._prepared(table, stamp.text(commit_id))
         self.guard()
         with committing(table.name, self.path(table.name)), _naming_another_commit(table):
             files = write()
@@ -206,7 +206,8 @@ class Lake:
                     f" {gone[0]}. Is {self.root} the same place for all workers?"
                 )
             now = int(time.time() * 1000)
-            self.open(table.name).create_write_transaction(
+            opened = self.open(table.name)
+            opened.create_write_transaction(
                 [
                     AddAction(f.name, f.size, {}, now, True, json.dumps({"numRecords": f.rows}))
                     for f in files
@@ -215,7 +216,8 @@ class Lake:
                 Schema.from_arrow(table.arrow_schema),
                 commit_properties=CommitProperties({"userMetadata": stamp.text(commit_id)}),
             )
-        version = self._committed(table.name, commit_id).version
+        opened.update_incremental()
+        version = _committed(table.name, opened, commit_id).version
         return Committed(table.name, version, sum(file.rows for file in files))
 
     def _writing(self, table: Table, frame: DataFrame) -> Callable[[], list[Written]]:
@@ -262,13 +264,11 @@ class Lake:
         from deltalake import CommitProperties, Transaction, write_deltalake
 
         commit_id = uuid4().hex
-        if mode == "append":
-            self._modernise(table, stamp.text(commit_id))
-        fresh = self._prepare(table, stamp.text(commit_id))
+        # Opened once: that is what a record costs most.
+        target, fresh = self._prepared(table, stamp.text(commit_id), keeps_rows=mode == "append")
         if fresh and not rows and transaction is None:
-            return self._committed(table.name, commit_id)
+            return _committed(table.name, target, commit_id)
         self.guard()
-        target = self.open(table.name)
         transactions, retries = None, None
         if transaction is not None:
             newest = target.transaction_version(APPLICATION)
@@ -285,20 +285,17 @@ class Lake:
         chosen: dict[str, Any] = {} if where is None else {"predicate": where}
         with committing(place, self.path(table.name)), _naming_another_commit(table):
             write_deltalake(target, data, mode=mode, commit_properties=properties, **chosen)
-        return self._committed(table.name, commit_id)
+        return _committed(table.name, target, commit_id)
 
-    def _modernise(self, table: Table, metadata: str) -> None:
+    def _modernise(self, table: Table, existing: DeltaTable, metadata: str) -> None:
         """Give a table that is added to the columns of its spec, in one commit with all its rows.
 
-        Where the spec needs a value that the rows do not have, the table is left for `_prepare`.
+        Where the spec needs a value that the rows do not have, the table is left as it is.
         """
         import pyarrow as pa
         from deltalake import CommitProperties, Schema, write_deltalake
 
         wanted = table.arrow_schema
-        if not self.exists(table.name):
-            return
-        existing = self.open(table.name)
         has = {field.name for field in existing.schema().fields}
         if existing.schema() == Schema.from_arrow(wanted) or any(
             field.name not in has and not field.nullable for field in wanted
@@ -317,15 +314,20 @@ class Lake:
                 commit_properties=CommitProperties({"userMetadata": metadata}),
             )
 
-    def _prepare(self, table: Table, metadata: str) -> bool:
-        """Make the table what its spec says; whether it was made anew, and so has no rows.
+    def _prepared(
+        self, table: Table, metadata: str, *, keeps_rows: bool = False
+    ) -> tuple[DeltaTable, bool]:
+        """The table, made what its spec says; whether it was made anew, and so has no rows.
 
-        A table of an older spec is emptied in its next version; releases keep the old ones.
+        A table of an older spec is emptied in its next version unless it keeps its rows; releases
+        keep the old ones.
         """
         from deltalake import CommitProperties, DeltaTable, Schema
 
         made_by = CommitProperties({"userMetadata": metadata})
         existing = self.open(table.name) if self.exists(table.name) else None
+        if existing is not None and keeps_rows:
+            self._modernise(table, existing, metadata)
         fresh = existing is None or existing.schema() != Schema.from_arrow(table.arrow_schema)
         if existing is None or fresh or not _has_properties(existing, table):
             fresh = True
@@ -347,19 +349,8 @@ class Lake:
                 self.guard()
                 with committing(f"constrain {table.name} {name}"):
                     existing.alter.add_constraint({name: condition}, commit_properties=made_by)
-        return fresh
-
-    def _committed(self, table: str, commit_id: str) -> Committed:
-        # The newest first: a table's creation carries the same id as the rows that follow it.
-        for commit in self.open(table).history(_HISTORY):
-            if user_metadata(commit).get("commit_id") == commit_id:
-                metrics = commit.get("operationMetrics", {})
-                rows = metrics.get("numOutputRows", metrics.get("num_added_rows", 0))
-                return Committed(table, int(commit["version"]), int(rows))
-        raise LakeError(
-            f"The write to {table} is not among its last {_HISTORY} commits: it was skipped or"
-            " overtaken. Run again."
-        )
+        existing.update_incremental()
+        return existing, fresh
 
     def open(self, table: str, version: int | None = None) -> DeltaTable:
         """The table through delta-rs, which needs no JVM."""
@@ -428,6 +419,19 @@ def _naming_another_commit(table: Table) -> Iterator[None]:
         yield
     except CommitFailedError as error:
         raise OvertakenError(f"Another commit to {table.name} came first.") from error
+
+
+def _committed(table: str, opened: DeltaTable, commit_id: str) -> Committed:
+    # The newest first: a table's creation carries the same id as the rows that follow it.
+    for commit in opened.history(_HISTORY):
+        if user_metadata(commit).get("commit_id") == commit_id:
+            metrics = commit.get("operationMetrics", {})
+            rows = metrics.get("numOutputRows", metrics.get("num_added_rows", 0))
+            return Committed(table, int(commit["version"]), int(rows))
+    raise LakeError(
+        f"The write to {table} is not among its last {_HISTORY} commits: it was skipped or"
+        " overtaken. Run again."
+    )
 
 
 def _has_properties(existing: DeltaTable, table: Table) -> bool:
