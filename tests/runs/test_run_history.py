@@ -16,12 +16,15 @@ from typing import Any
 import pytest
 
 from beatlake import releases
-from beatlake.errors import ConflictError
+from beatlake.config import load
+from beatlake.errors import ConflictError, SetupError
 from beatlake.lake import Lake, Stamp
-from beatlake.runs import history
+from beatlake.runs import history, runner
 from beatlake.runs import lease as leases
 from beatlake.runs.records import StageRecord, StageRecords
+from beatlake.runs.report import Silent
 from beatlake.tables import ops
+from small_lake import required_files
 
 EXPIRES_S = 1.0
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
@@ -232,3 +235,19 @@ def test_rollbacks_and_clean_ups_that_were_killed_are_no_runs(lake: Lake) -> Non
     next_run(lake, "next")
     assert not lake.exists("ops.runs")
     assert not list(releases.directory(lake).glob("lease-1*"))
+
+
+def test_a_run_whose_spark_does_not_start_leaves_a_record(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_java(*_: object) -> None:
+        raise SetupError("There is no Java.", "apt-get install openjdk-17-jre-headless")
+
+    monkeypatch.setattr("beatlake.session.session", no_java)
+    folder = required_files(tmp_path / "input", clean=True)
+    with pytest.raises(SetupError):
+        runner.run(str(folder), lake, load(environment={}), Silent())
+    (row,) = recorded(lake).values()
+    assert (row["status"], row["exit_code"], row["stages"]) == ("failed", 2, 0)
+    assert row["spark_version"] is None
+    assert row["reason"].startswith("There is no Java.")
