@@ -83,13 +83,11 @@ class Dealt:
     @cached_property
     def buckets(self) -> int:
         """Into how many buckets its rows are cut as they lie; 1 where they must be dealt."""
-        found = [
-            source.buckets if isinstance(source, Dealt) and source.by == self.by else 1
-            for source in self.rows.sources.values()
-            if isinstance(source, Dealt)
+        found = [s.buckets if s.by == self.by else 1 for _, s in self.rows.of_kind(Dealt)]
+        found += [
+            s.table.buckets if (s.table.bucket_by,) == self.by else 1
+            for _, s in self.rows.of_kind(Scanned)
         ]
-        for _, scanned in self.rows.of_kind(Scanned):
-            found.append(scanned.table.buckets if (scanned.table.bucket_by,) == self.by else 1)
         return min(found, default=1)
 
 

@@ -233,7 +233,7 @@ def _store(lake: Lake, training: Training, judged: Judged, source: Source) -> tu
             libraries=libraries(),
             code_version=code_version(),
             metrics=[
-                {"rung": j.rung.name, **_score_row(s)}
+                {"rung": j.rung.name, **s.to_row()}
                 for j in own
                 for s in j.scores
                 if s.slice is None
@@ -291,7 +291,7 @@ def metric_rows(training: Training) -> Iterable[dict[str, object]]:
                 **base,
                 "rung": judged.rung.name,
                 "estimator": judged.estimator.name,
-                **_score_row(score),
+                **score.to_row(),
             }
     seen = set()
     for judged in training.judged:
@@ -313,20 +313,6 @@ def metric_rows(training: Training) -> Iterable[dict[str, object]]:
                 "groups": difference.groups,
                 "interval": "none: see the paired difference in the model's card",
             }
-
-
-def _score_row(score: Score) -> dict[str, object]:
-    return {
-        "metric": score.metric,
-        "slice_name": score.slice[0] if score.slice else None,
-        "slice_value": score.slice[1] if score.slice else None,
-        "value": score.value,
-        "low": score.low,
-        "high": score.high,
-        "n": score.n,
-        "groups": score.groups,
-        "interval": score.interval,
-    }
 
 
 def prediction_rows(training: Training, judged: Judged) -> Iterable[dict[str, object]]:

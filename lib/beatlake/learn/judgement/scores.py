@@ -42,6 +42,21 @@ class Score:
         between = f" ({self.low:.3f} to {self.high:.3f})" if self.low is not None else ""
         return f"{self.metric} {self.value:.3f}{between}"
 
+    def to_row(self) -> dict[str, Any]:
+        """The score as a flat row; a null slice is all rows."""
+        name, value = self.slice or (None, None)
+        return {
+            "metric": self.metric,
+            "slice_name": name,
+            "slice_value": value,
+            "value": self.value,
+            "low": self.low,
+            "high": self.high,
+            "n": self.n,
+            "groups": self.groups,
+            "interval": self.interval,
+        }
+
 
 @dataclass(frozen=True)
 class Example:
@@ -124,17 +139,4 @@ class Judgement:
 
     def to_rows(self) -> list[dict[str, Any]]:
         """The scores as flat rows: one per metric and slice (null slice: all rows)."""
-        return [
-            {
-                "metric": score.metric,
-                "slice_name": score.slice[0] if score.slice else None,
-                "slice_value": score.slice[1] if score.slice else None,
-                "value": score.value,
-                "low": score.low,
-                "high": score.high,
-                "n": score.n,
-                "groups": score.groups,
-                "interval": score.interval,
-            }
-            for score in self.scores
-        ]
+        return [score.to_row() for score in self.scores]
