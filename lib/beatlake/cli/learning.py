@@ -101,15 +101,9 @@ def resampling(
     Nothing is registered.
     """
     _check_installed()
-    from beatlake import config as configuration
-    from beatlake.lake import Lake
     from beatlake.learn import imbalance
-    from beatlake.learn import task as tasks
 
-    asked = tasks.load(task)
-    settled = configuration.load(config, settings or ())
-    source = _source(Lake(lake), asked, table, release)
-    lines = imbalance.compare(_fitting(settled), asked, source)
+    lines = imbalance.compare(*_begun(task, table, lake, release, config, settings))
     if format_ is Shown.json:
         typer.echo(json.dumps(lines, indent=1))
         return
@@ -145,15 +139,9 @@ def ablate(
     The exit code is 5 when a leak gate refuses. Nothing is registered.
     """
     _check_installed()
-    from beatlake import config as configuration
-    from beatlake.lake import Lake
     from beatlake.learn import ablation
-    from beatlake.learn import task as tasks
 
-    asked = tasks.load(task)
-    settled = configuration.load(config, settings or ())
-    source = _source(Lake(lake), asked, table, release)
-    lines = ablation.ablate(_fitting(settled), asked, source)
+    lines = ablation.ablate(*_begun(task, table, lake, release, config, settings))
     if format_ is Shown.json:
         typer.echo(json.dumps(lines, indent=1))
         return
@@ -303,6 +291,25 @@ def score(
     source = _source(place, found.task, table, release)
     rows = scoring.score_table(session(spark_settings), found, source, output)
     typer.echo(console.clean(f"{rows:,} predictions written to {output}."))
+
+
+def _begun(
+    task: str,
+    table: Path | None,
+    lake: Path,
+    release: int | None,
+    config: Path | None,
+    settings: list[str] | None,
+) -> tuple[SparkSession, Task, Source]:
+    """What a command compares on: a session to fit in, the task and its rows."""
+    from beatlake import config as configuration
+    from beatlake.lake import Lake
+    from beatlake.learn import task as tasks
+
+    asked = tasks.load(task)
+    settled = configuration.load(config, settings or ())
+    source = _source(Lake(lake), asked, table, release)
+    return _fitting(settled), asked, source
 
 
 def _fitting(settings: Settings) -> SparkSession:
