@@ -14,11 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from pyspark.sql import SparkSession
 
 import beatlake
 from beatlake import cli, failpoints, releases
+from beatlake.errors import SparkLostError
 from beatlake.lake import Lake, user_metadata
 from beatlake.runs import publishing
 from beatlake.runs.history import OF_KILLED_RUNS
@@ -147,6 +149,31 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_release(
         r["run_id"] for r in beatlake.open(lake).table("ops.stages").arrow().to_pylist()
     )
     assert Counter({row["run_id"]: row["stages"] for row in runs}) == stages
+
+
+@pytest.mark.full
+def test_a_run_whose_java_is_killed_says_so_and_the_next_goes_on(
+    first_drop: Drop, tmp_path: Path
+) -> None:
+    lake = tmp_path / "lake"
+    command = [
+        sys.executable,
+        "-m",
+        "beatlake.cli",
+        *run_arguments(first_drop.folder, lake, *SMALL),
+    ]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while not list(lake.glob("silver/*/_delta_log/*.json")):
+            assert process.poll() is None
+            time.sleep(0.05)
+        children = psutil.Process(process.pid).children()
+        (java,) = [child for child in children if child.name() == "java"]
+        java.kill()
+        said = process.communicate()[1]
+    assert process.returncode == SparkLostError.exit_code
+    assert "The Java process that drives Spark has ended (signal SIGKILL)" in said
+    assert not publishing.published(Lake(lake))
+    finished(first_drop.folder, lake, [hashes(beatlake.open(first_drop.lake))], *SMALL)
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,6 +68,22 @@ class OutOfRoomError(BeatlakeError):
     exit_code = 2
 
 
+class SparkLostError(BeatlakeError):
+    """The Java process that drives Spark has ended."""
+
+    exit_code = 2
+
+
+def cause(error: BaseException, lake: Path | None) -> BeatlakeError | None:
+    """What to say in place of an error that came of the machine; None where it did not.
+
+    Args:
+        error: what stopped the work.
+        lake: the lake that was worked on, if one was.
+    """
+    return out_of_room(error, lake) or spark_lost(error)
+
+
 def out_of_room(error: BaseException, lake: Path | None) -> OutOfRoomError | None:
     """What to say in place of an error that came of a full disk; None where it did not.
 
@@ -76,9 +94,8 @@ def out_of_room(error: BaseException, lake: Path | None) -> OutOfRoomError | Non
         error: what stopped the work.
         lake: the lake that was worked on, if one was.
     """
-    link: BaseException | None = error
-    while link is not None and not any(words in str(link) for words in _FULL):
-        link = link.__cause__ or link.__context__
+    full = (link for link in _chain(error) if any(words in str(link) for words in _FULL))
+    link = next(full, None)
     if link is None:
         return None
     if lake is None:
@@ -92,22 +109,59 @@ def out_of_room(error: BaseException, lake: Path | None) -> OutOfRoomError | Non
     )
 
 
+def spark_lost(error: BaseException) -> SparkLostError | None:
+    """What to say in place of an error that came of a Java process that has ended; None otherwise.
+
+    Whichever call comes first fails, in one of many ways that py4j knows, so the place is looked
+    at and not the words.
+    """
+    spark = sys.modules.get("pyspark")
+    if spark is None or not any(_may_be_of_py4j(link) for link in _chain(error)):
+        return None
+    # Nothing is known of a process that started this one, as spark-submit does.
+    process = getattr(spark.SparkContext._gateway, "proc", None)
+    if process is None or process.poll() is None:
+        return None
+    return SparkLostError(
+        f"The Java process that drives Spark has ended ({_ended(process.returncode)}). Do it again:"
+        " a run goes on where it stopped. If the system ended it for want of memory, give it less"
+        " (--set spark.memory=2g) or close other programs."
+    )
+
+
 @contextmanager
-def naming_a_full_disk(lake: Path) -> Iterator[None]:
-    """Say it in one sentence where a full disk is what stopped the block.
+def naming_the_cause(lake: Path) -> Iterator[None]:
+    """Say it in one sentence where the machine is what stopped the block.
 
     Raises:
-        OutOfRoomError: in place of such an error; any other is left as it is.
+        OutOfRoomError: in place of an error that came of a full disk.
+        SparkLostError: in place of one that came of a Java process that has ended.
     """
     try:
         yield
     except BeatlakeError:
         raise
     except Exception as error:
-        named = out_of_room(error, lake)
+        named = cause(error, lake)
         if named is None:
             raise
         raise named from error
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error, and those that it came of."""
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def _may_be_of_py4j(error: BaseException) -> bool:
+    return isinstance(error, OSError) or type(error).__module__.startswith("py4j.")
+
+
+def _ended(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
 def _room(place: Path) -> str:

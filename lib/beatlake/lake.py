@@ -143,6 +143,10 @@ class Lake:
         """Whether the table has been created."""
         return any((self.path(table) / "_delta_log").glob("*.json"))
 
+    def has_version(self, table: str, version: int) -> bool:
+        """Whether a version of a table has been committed."""
+        return _commit_of(self.path(table), version).exists()
+
     def read(self, spark: SparkSession, table: Table, version: int) -> DataFrame:
         """The rows of one version of a table.
 
@@ -366,9 +370,8 @@ class Lake:
 
     def _actions(self, table: str, version: int, kind: str) -> Iterator[dict[str, Any]]:
         """The actions of one kind in one commit; none when the table or commit is not there."""
-        log = self.path(table) / "_delta_log" / f"{version:020d}.json"
         try:
-            lines = log.read_text(encoding="utf-8").splitlines()
+            lines = _commit_of(self.path(table), version).read_text(encoding="utf-8").splitlines()
         except OSError:
             return
         for line in lines:
@@ -440,6 +443,10 @@ def _has_properties(existing: DeltaTable, table: Table) -> bool:
     has = existing.metadata().configuration
     checks = {k.removeprefix(prefix): v for k, v in has.items() if k.startswith(prefix)}
     return PROPERTIES.items() <= has.items() and checks.items() <= table.checks.items()
+
+
+def _commit_of(table: Path, version: int) -> Path:
+    return table / "_delta_log" / f"{version:020d}.json"
 
 
 def _has_size(path: Path, size: int) -> bool:

@@ -10,7 +10,7 @@ import traceback
 from pathlib import Path
 
 from beatlake.console import clean
-from beatlake.errors import out_of_room
+from beatlake.errors import cause
 from beatlake.redaction import redact
 
 #: Exit codes of errors that do not carry their own, by the name of the class.
@@ -35,8 +35,8 @@ def explain(error: Exception, lake: Path | None) -> tuple[str, int]:
     code = getattr(error, "exit_code", None)
     if code is None:
         code = next((c for name, c in _EXIT_CODES.items() if name in names), None)
-    if code is None and (full := out_of_room(error, lake)) is not None:
-        return str(full), full.exit_code
+    if code is None and (named := cause(error, lake)) is not None:
+        return str(named), named.exit_code
     if code is None and isinstance(error, OSError) and error.errno in _MACHINE:
         where = f": {error.filename}" if error.filename else ""
         return f"{error.strerror}{where}.", 2

@@ -17,6 +17,13 @@ from beatlake.tables import registry
 Ask = Callable[[Query], list[dict[str, Any]]]
 
 _LEDGER = ("kept", "merged", "set_aside")
+#: What `grain_problems` holds against each other.
+GRAIN_OF_RECORDINGS = (
+    "silver.recordings",
+    "bronze.audio_features",
+    "silver.spotify_tracks",
+    "silver.beatport_tracks",
+)
 
 
 def ledger_problems(
@@ -131,7 +138,7 @@ def key_problems(tables: Mapping[str, Stored], ask: Ask) -> list[str]:
 
 
 def grain_problems(
-    recordings: Stored, audio: Stored, spotify: Stored, beatport: Stored, ask: Ask
+    recordings: Stored, audio: Stored, spotify: Stored, beatport: Stored, *, ask: Ask
 ) -> list[str]:
     """Whether recordings are exactly the ISRCs of the three sides, counted apart from the join.
 
@@ -171,21 +178,32 @@ def all_figures(
     """
     declared = drift().figures
     known = {} if before is None else before.figures
-    found: dict[str, float | None] = {}
-    for table in dict.fromkeys(figure.table for figure in declared.values()):
-        names = [name for name, figure in declared.items() if figure.table == table]
-        last = None if before is None else before.tables.get(table)
-        same = last is not None and last.version == committed[table].version
-        if same and known.keys() >= set(names):
-            found |= {name: known[name] for name in names}
-        else:
-            found |= figures(stored(table), table, ask)
+    last = {} if before is None else before.tables
+    tables = dict.fromkeys(figure.table for figure in declared.values())
+    names = {t: [name for name, figure in declared.items() if figure.table == t] for t in tables}
+    same = {
+        table
+        for table in tables
+        if table in last and last[table].version == committed[table].version
+        if known.keys() >= set(names[table])
+    }
+    found = {name: known[name] for table in same for name in names[table]}
+    found |= figures({table: stored(table) for table in tables if table not in same}, ask)
     return {name: found[name] for name in declared}
 
 
-def figures(stored: Stored, table: str, ask: Ask) -> dict[str, float | None]:
-    """The key figures of one table, by name, in one task."""
-    wanted = {name: f for name, f in drift().figures.items() if f.table == table}
-    values = ", ".join(f"({figure.value})::DOUBLE AS {name}" for name, figure in wanted.items())
-    (row,) = ask(Query(f"SELECT {values} FROM rows", {"rows": Whole(stored)}))
-    return {name: row[name] for name in wanted}
+def figures(tables: Mapping[str, Stored], ask: Ask) -> dict[str, float | None]:
+    """The key figures of some tables, by name, in one task."""
+    wanted: dict[str, list[str]] = {}
+    for name, figure in drift().figures.items():
+        if figure.table in tables:
+            wanted.setdefault(figure.table, []).append(f"({figure.value})::DOUBLE AS {name}")
+    if not wanted:
+        return {}
+    rows = ", ".join(
+        f"(SELECT {', '.join(values)} FROM rows_{number})"
+        for number, values in enumerate(wanted.values())
+    )
+    whole = {f"rows_{number}": Whole(tables[table]) for number, table in enumerate(wanted)}
+    (found,) = ask(Query(f"SELECT * FROM {rows}", whole))
+    return found

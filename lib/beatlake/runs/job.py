@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from beatlake.config import ConfigError, Settings
-from beatlake.errors import GateError, naming_a_full_disk
+from beatlake.errors import GateError, naming_the_cause
 from beatlake.lake import Committed, Lake, LakeError, Stamp
 from beatlake.quality import drift
 from beatlake.releases import InputFile, Release, ReleasedTable
@@ -86,7 +87,7 @@ class Job:
         release: Release | None = None
         failure: BaseException | None = None
         try:
-            with naming_a_full_disk(self.lake.root):
+            with naming_the_cause(self.lake.root):
                 spark = session(self.settings.spark)
                 # Asked now, since a run whose Spark has died leaves a record too.
                 spark_version = spark.version
@@ -186,18 +187,18 @@ class Job:
             if record.run_id == self.run_id
             for output in record.outputs
         }
-        problems = audit.ledger_problems(tallies, self.committed, self.described)
-        problems += audit.gate_problems(tallies, self.described)
-        problems += audit.key_problems(fresh, ask)
+        asking: list[Callable[[], list[str]]] = [lambda: audit.key_problems(fresh, ask)]
         if "silver.recordings" in fresh:
-            problems += audit.grain_problems(
-                self._stored("silver.recordings"),
-                self._stored("bronze.audio_features"),
-                self._stored("silver.spotify_tracks"),
-                self._stored("silver.beatport_tracks"),
-                ask,
-            )
-        self.figures = audit.all_figures(self._stored, ask, self.committed, self.before)
+            sides = [self._stored(table) for table in audit.GRAIN_OF_RECORDINGS]
+            asking.append(lambda: audit.grain_problems(*sides, ask=ask))
+        # Each asks little at a time, so side by side they wait for Spark together.
+        with ThreadPoolExecutor(self.settings.parallel_stages) as pool:
+            found = [pool.submit(each) for each in asking]
+            figures = pool.submit(audit.all_figures, self._stored, ask, self.committed, self.before)
+            problems = audit.ledger_problems(tallies, self.committed, self.described)
+            problems += audit.gate_problems(tallies, self.described)
+            problems += [problem for each in found for problem in each.result()]
+            self.figures = figures.result()
         before = self.before.figures if self.before is not None else {}
         moved, self.accepted = drift.drift().problems(before, self.figures, self.settings.accept)
         if problems := problems + moved:

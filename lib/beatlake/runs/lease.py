@@ -12,7 +12,6 @@ import json
 import os
 import socket
 import threading
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
@@ -27,8 +26,6 @@ from beatlake.tables import ops
 
 #: A lease is renewed this many times before it would expire.
 _BEATS = 4
-#: A check of the epoch holds good for so long, in seconds.
-_TRUSTED_S = 0.5
 #: How the file of a lease ends that was given back where the disk was full.
 _OVER = ".over.json"
 
@@ -76,7 +73,8 @@ class Lease:
     lake: Lake
     epoch: int
     holder: Holder
-    _trusted_until: float = 0.0
+    #: The version of `ops.releases` up to which nobody else took it.
+    version: int
     _lost: str | None = None
     _ended: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -88,11 +86,13 @@ class Lease:
             ConflictError: another run has taken it over.
         """
         with self._lock:
-            if self._lost is None and time.monotonic() >= self._trusted_until:
+            seen = self.version
+            while self.lake.has_version(ops.RELEASES.name, self.version + 1):
+                self.version += 1
+            if self._lost is None and self.version != seen:
                 newest = epoch(self.lake)
                 if newest != self.epoch:
                     self._lost = _taken_over(self.lake, newest)
-                self._trusted_until = time.monotonic() + _TRUSTED_S
             if self._lost is not None:
                 raise ConflictError(self._lost)
 
@@ -159,14 +159,14 @@ def take(lake: Lake, run_id: str, expires_s: float, begun: Begun | None = None) 
         expires_s=expires_s,
         begun=begun,
     )
-    lease = Lease(lake, held + 1, mine)
     stamp = Stamp(run_id, "lease", "", "", {})
     try:
-        lake.record(ops.RELEASES, (), stamp, "append", 2 * lease.epoch)
+        taken = lake.record(ops.RELEASES, (), stamp, "append", 2 * (held + 1))
     except OvertakenError:
         raise ConflictError(
             f"Another run took {lake.root} at the same moment. Wait for it."
         ) from None
+    lease = Lease(lake, held + 1, mine, taken.version)
     lease._beat(ended=False)
     for old in _files(lake) - {_path(lake, lease.epoch), *left(lake)}:
         old.unlink(missing_ok=True)

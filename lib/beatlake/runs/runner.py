@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from beatlake import releases
 from beatlake.config import Settings
-from beatlake.errors import naming_a_full_disk
+from beatlake.errors import naming_the_cause
 from beatlake.lake import Lake, Stamp
 from beatlake.redaction import redact
 from beatlake.releases import InputFile, Release
@@ -46,10 +46,11 @@ def run(
         ConfigError: a stage is named that does not exist.
         ConflictError: another run holds the lake, or has taken it over.
         OutOfRoomError: a disk is full; readers find what they found before.
+        SparkLostError: the Java process of Spark has ended; the next run goes on.
     """
     started = time.monotonic()
     try:
-        with naming_a_full_disk(lake.root):
+        with naming_the_cause(lake.root):
             report = _run(input_directory, lake, settings, reporter, selection, started)
     except BaseException as error:
         seconds = time.monotonic() - started
