@@ -246,6 +246,7 @@ class Lake:
         *,
         where: str | None = None,
         place: str | None = None,
+        onto: DeltaTable | None = None,
     ) -> Committed:
         """Write rows that the driver holds as one commit and return the version that it made.
 
@@ -258,6 +259,8 @@ class Lake:
                 number, and if no other commit comes between: a compare-and-set.
             where: the condition in SQL of the rows that are replaced; all of them by default.
             place: what failpoints call the commit; by default after the table.
+            onto: the table as `prepared` gave it, for many records of one run: reading its log
+                anew is what a record costs most.
 
         Raises:
             OvertakenError: an equal or higher transaction is there already, or another commit
@@ -268,8 +271,11 @@ class Lake:
         from deltalake import CommitProperties, Transaction, write_deltalake
 
         commit_id = uuid4().hex
-        # Opened once: that is what a record costs most.
-        target, fresh = self._prepared(table, stamp.text(commit_id), keeps_rows=mode == "append")
+        target, fresh = onto, False
+        if target is None:
+            target, fresh = self._prepared(
+                table, stamp.text(commit_id), keeps_rows=mode == "append"
+            )
         if fresh and not rows and transaction is None:
             return _committed(table.name, target, commit_id)
         self.guard()
@@ -290,6 +296,10 @@ class Lake:
         with committing(place, self.path(table.name)), _naming_another_commit(table):
             write_deltalake(target, data, mode=mode, commit_properties=properties, **chosen)
         return _committed(table.name, target, commit_id)
+
+    def prepared(self, table: Table, stamp: Stamp) -> DeltaTable:
+        """A table that rows are added to, made what its spec says."""
+        return self._prepared(table, stamp.text(uuid4().hex), keeps_rows=True)[0]
 
     def _modernise(self, table: Table, existing: DeltaTable, metadata: str) -> None:
         """Give a table that is added to the columns of its spec, in one commit with all its rows.

@@ -13,6 +13,8 @@ from beatlake.quality.rules import Rule
 from beatlake.tables import ops
 
 if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
     from beatlake.quality.counting import Tally
 
 STAMPED_AS = "ops"
@@ -47,7 +49,7 @@ class StageRecords:
         self._stamp = Stamp(run_id, STAMPED_AS, "", code_version)
         self._earlier = _read(lake)
         self._lock = threading.Lock()
-        self._newest: int | None = None
+        self._table: DeltaTable | None = None
 
     def usable(self, stage_key: str) -> StageRecord | None:
         """The newest record of a key whose outputs are all there, made under that key."""
@@ -66,14 +68,13 @@ class StageRecords:
     def add(self, record: StageRecord) -> None:
         """Write a record, so that a run that is killed from now on need not repeat the stage."""
         with self._lock:
-            committed = self._lake.record(ops.STAGES, [record.row()], self._stamp, "append")
-            self._newest = committed.version
+            self._table = self._table or self._lake.prepared(ops.STAGES, self._stamp)
+            self._lake.record(ops.STAGES, [record.row()], self._stamp, "append", onto=self._table)
 
     @property
     def committed(self) -> Committed:
         """`ops.stages` as this run left it."""
-        version = self._newest
-        table = self._lake.open(ops.STAGES.name, version)
+        table = self._table or self._lake.open(ops.STAGES.name)
         return Committed(ops.STAGES.name, table.version(), table.count())
 
 
