@@ -52,7 +52,7 @@ fuzz: $(STAMP) ## damage files at random for MINUTES=10 and check that no row is
 		tests/ingest/test_random_damage.py
 
 .PHONY: bench
-bench: $(STAMP) ## measure tasks, pipeline, readers, skew (BENCH_SCALE=0.1) beside the baseline
+bench: $(STAMP) ## measure tasks, pipeline, readers, skew, safety (BENCH_SCALE=0.1) beside the baseline
 	@status=0
 	input="build/bench/$(BENCH_SCALE)" lake="build/bench/lake-$(BENCH_SCALE)"
 	[ -e "$$input" ] || $(BIN)/beatlake generate --clean --scale "$(BENCH_SCALE)" --out "$$input"
@@ -61,6 +61,7 @@ bench: $(STAMP) ## measure tasks, pipeline, readers, skew (BENCH_SCALE=0.1) besi
 	bench pipeline --input "$$input" --lake "$$lake"
 	bench readers --lake "$$lake"
 	bench skew --input "$$input"
+	bench safety --input "$$input"
 	bench generator --scale "$(BENCH_SCALE)" --clean
 	exit $$status
 
