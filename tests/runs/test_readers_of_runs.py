@@ -48,6 +48,8 @@ for line in sys.stdin:
     print(cli.main(arguments), file=answers, flush=True)
 """
 REFUSED = 4
+#: The drops that every reader is given time to see.
+WAITED_FOR = {1, 2, 5, 7, 10}
 BROKEN = 3
 
 
@@ -140,24 +142,32 @@ def test_readers_see_no_two_releases_together_while_ten_runs_go_by(
     with writing(lake, tmp_path / "writer.log") as writer:
         assert writer.run(drop(folder, 1)) == 0
         with reading(lake, FIGURES, tmp_path / "readers", paths) as readers:
+
+            def seen_by_all() -> None:
+                for reader in readers.values():
+                    # The first of them may have begun before.
+                    reader.wait(2, 300)
+
             assert writer.run(drop(folder, 2)) == 0
+            seen_by_all()
             assert writer.run(drop(folder, 3, header="surprise")) == BROKEN
             assert writer.run(drop(folder, 4, aside=400)) == REFUSED
-            readers["spark"].wait(1, 300)
             command(lake, "rollback", "1")
+            seen_by_all()
             assert writer.run(drop(folder, 5)) == 0
+            seen_by_all()
             command(lake, "vacuum", "--keep", "3")
             place = {failpoints.VARIABLE: "during:gold.by_season"}
             assert writer.run(drop(folder, 6), **place) == -signal.SIGKILL
             assert writer.run(drop(folder, 7)) == 0
+            seen_by_all()
             place = {failpoints.VARIABLE: "after:ops.releases"}
             assert writer.run(drop(folder, 8), **place) == -signal.SIGKILL
             command(lake, "rollback", "4")
             command(lake, "vacuum", "--keep", "4")
             assert writer.run(drop(folder, 9)) == 0
             assert writer.run(drop(folder, 10)) == 0
-            for reader in readers.values():
-                reader.wait(2, 300)
+            seen_by_all()
     published = [release.release for release in publishing.published(Lake(lake))]
     expected = dict(zip(published, (1, 2, 1, 5, 7, 8, 5, 9, 10), strict=True))
     judge({path: reader.seen(expected) for path, reader in readers.items()}, expected)
@@ -171,7 +181,4 @@ def judge(seen: Mapping[str, Seen], expected: Mapping[int, float]) -> None:
             assert found.mixes
             continue
         assert (found.mixes, found.wrong, found.errors) == ([], [], {}), path
-        assert found.drops <= set(expected.values()), path
-        assert 10 in found.drops and len(found.drops) >= 4, path
-        assert found.reads >= 10, path
-    assert sum(found.reads for found in seen.values()) >= 200
+        assert WAITED_FOR <= found.drops <= set(expected.values()), path

@@ -172,14 +172,20 @@ _CANONICAL_BEATPORT = f"""
     FROM picks JOIN given_beatport USING (beatport_track_id)"""
 
 
-# Most recordings have one artist; ordering a list for each costs more than all joins.
+# Most recordings have one artist; ordering a list for each costs more than all joins. Of the others
+# one list is ordered, not one for each column.
 _ARTISTS_IN_ORDER = """
-    WITH several AS MATERIALIZED (SELECT DISTINCT isrc FROM given_artists WHERE position > 1)
+    WITH several AS MATERIALIZED (SELECT DISTINCT isrc FROM given_artists WHERE position > 1),
+    lists AS (
+        SELECT isrc, list_sort(list(struct_pack(position, artist_name, artist_key))) AS artists
+        FROM given_artists SEMI JOIN several USING (isrc) GROUP BY isrc
+    )
     SELECT isrc, [artist_name] AS artist_names, [artist_key] AS artist_keys
     FROM given_artists ANTI JOIN several USING (isrc)
     UNION ALL
-    SELECT isrc, list(artist_name ORDER BY position), list(artist_key ORDER BY position)
-    FROM given_artists SEMI JOIN several USING (isrc) GROUP BY isrc"""
+    SELECT isrc, list_transform(artists, lambda each: each.artist_name),
+        list_transform(artists, lambda each: each.artist_key)
+    FROM lists"""
 
 
 def _whole(hemisphere: str) -> str:

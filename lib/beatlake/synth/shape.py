@@ -21,7 +21,7 @@ import numpy as np
 from beatlake.synth.randomness import Array, stream
 
 SMALLEST_SCALE = 0.0002
-LARGEST_SCALE = 2.0
+LARGEST_SCALE = 3.0
 _TAIL = 1.6
 _LARGEST_EXTRA = 90
 _EXCHANGED = 30
