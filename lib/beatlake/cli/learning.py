@@ -35,6 +35,10 @@ models = typer.Typer(
 app.add_typer(models, name="models")
 
 TaskArgument = Annotated[str, typer.Argument(help="Name of the task.")]
+VersionOption = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option("--version", min=1, help="By default the champion."),
+]
 TableOption = Annotated[
     Optional[Path],  # noqa: UP045
     typer.Option("--table", help="Delta table, or .parquet or .csv files, to read instead."),
@@ -66,6 +70,7 @@ def train(
     _check_installed()
     from beatlake import config as configuration
     from beatlake.lake import Lake
+    from beatlake.learn import promotion
     from beatlake.learn import task as tasks
     from beatlake.learn.training import train as learn
 
@@ -79,7 +84,7 @@ def train(
         return
     for manifest in done.manifests:
         typer.echo("")
-        _print(_lines(place, asked.name, manifest.version))
+        _print(promotion.ladder(place, asked.name, manifest.version))
         typer.echo(console.clean(manifest.verdict))
         folder = place.root / "models" / asked.name / str(manifest.version)
         typer.echo(console.clean(f"Registered as version {manifest.version}: {folder}/card.html"))
@@ -208,17 +213,66 @@ def show(
         Optional[int],  # noqa: UP045
         typer.Option("--version", min=1, help="By default all models of the newest training."),
     ] = None,
+    evaluated: Annotated[
+        bool, typer.Option("--evaluated", help="The newest evaluation, not the training.")
+    ] = False,
     format_: Annotated[Shown, typer.Option("--format", help="How to print.")] = Shown.table,
 ) -> None:
     """Show a model on every rung: metric, value, interval, rows and purged rows."""
     _check_installed()
     from beatlake.lake import Lake
+    from beatlake.learn import promotion
 
-    lines = _lines(Lake(lake), task, version)
+    lines = promotion.ladder(Lake(lake), task, version, evaluated=evaluated)
     if format_ is Shown.json:
         typer.echo(json.dumps(lines, indent=1))
     else:
         _print(lines)
+
+
+@models.command()
+def compare(
+    *,
+    task: TaskArgument,
+    first: Annotated[int, typer.Argument(min=1, help="One version.")],
+    second: Annotated[int, typer.Argument(min=1, help="And another.")],
+    lake: LakeOption = DEFAULT_LAKE,
+    format_: Annotated[Shown, typer.Option("--format", help="How to print.")] = Shown.table,
+) -> None:
+    """Compare two versions on the test rows that both predicted, artists drawn together."""
+    _check_installed()
+    from beatlake.lake import Lake
+    from beatlake.learn import comparison
+
+    lines = comparison.compare(Lake(lake), task, first, second)
+    if format_ is Shown.json:
+        typer.echo(json.dumps(lines, indent=1))
+        return
+    console.print_table(
+        (
+            "metric",
+            f"version {first}",
+            f"version {second}",
+            "difference",
+            "95 % interval",
+            f"version {first} is",
+            "n",
+            "left out",
+        ),
+        [
+            (
+                line["metric"],
+                line["first"],
+                line["second"],
+                line["difference"],
+                _between(line["interval"]),
+                line["first_is"],
+                line["n"],
+                line["left_out"],
+            )
+            for line in lines
+        ],
+    )
 
 
 @models.command()
@@ -249,13 +303,45 @@ def roll_back(*, task: TaskArgument, lake: LakeOption = DEFAULT_LAKE) -> None:
 
 
 @app.command()
+def evaluate(
+    *,
+    task: Annotated[str, typer.Option("--task", help="Name of the task.")],
+    version: VersionOption = None,
+    table: TableOption = None,
+    lake: LakeOption = DEFAULT_LAKE,
+    release: ReleaseOption = None,
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    format_: Annotated[Shown, typer.Option("--format", help="How to print.")] = Shown.table,
+) -> None:
+    """Judge a registered model again, on a release or a table, without fitting anything.
+
+    A rung tests what shares nothing that it promises to keep apart with the rows that the model was
+    trained on. The exit code is 5 when a score is above the ceiling of the task.
+    """
+    _check_installed()
+    from beatlake import config as configuration
+    from beatlake.lake import Lake
+    from beatlake.learn import evaluation, promotion, scoring
+    from beatlake.session import session
+
+    place = Lake(lake)
+    found = promotion.choose(place, task, version)
+    spark_settings = configuration.load(config, settings or ()).spark
+    spark = session(spark_settings) if scoring.needs_spark(found) else None
+    evaluation.evaluate(spark, place, found, _source(place, found.task, table, release))
+    lines = promotion.ladder(place, task, found.manifest.version, evaluated=True)
+    if format_ is Shown.json:
+        typer.echo(json.dumps(lines, indent=1))
+    else:
+        _print(lines)
+
+
+@app.command()
 def score(
     *,
     task: Annotated[str, typer.Option("--task", help="Name of the task.")],
-    version: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option("--version", min=1, help="By default the champion."),
-    ] = None,
+    version: VersionOption = None,
     table: TableOption = None,
     row: Annotated[
         Optional[list[str]],  # noqa: UP045
@@ -347,12 +433,6 @@ def _source(place: Lake, task: Task, table: Path | None, release: int | None) ->
     if task.table.name is None:
         raise ConfigError(f"{task.name} is of no table of the lake: name one with --table PATH.")
     return source.released(place, task.table.name, release)
-
-
-def _lines(place: Lake, task: str, version: int | None) -> list[dict[str, Any]]:
-    from beatlake.learn import promotion
-
-    return promotion.ladder(place, task, version)
 
 
 def _print(lines: list[dict[str, Any]]) -> None:

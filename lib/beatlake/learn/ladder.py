@@ -7,7 +7,7 @@ each rung's training side.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -50,6 +50,27 @@ _SAMPLE = 20_000
 
 
 @dataclass(frozen=True)
+class Said:
+    """What a model said about the test rows of a rung, judged.
+
+    Args:
+        scores: over all test rows, then by slice.
+        predictions: of the test rows; None for clusters.
+        judgement: of them; None for clusters.
+        clusters: of an unsupervised task.
+    """
+
+    scores: tuple[Score, ...]
+    predictions: Predictions | None = None
+    judgement: Judgement | None = None
+    clusters: Clusters | None = None
+
+    def score(self, metric: str) -> Score | None:
+        """A score over all test rows; None where the rows do not give it."""
+        return _overall(self.scores, metric)
+
+
+@dataclass(frozen=True)
 class Judged:
     """One estimator on one rung.
 
@@ -81,7 +102,11 @@ class Judged:
 
     def score(self, metric: str) -> Score | None:
         """A score over all test rows; None where the rows do not give it."""
-        return next((s for s in self.scores if s.metric == metric and s.slice is None), None)
+        return _overall(self.scores, metric)
+
+
+def _overall(scores: Sequence[Score], metric: str) -> Score | None:
+    return next((s for s in scores if s.metric == metric and s.slice is None), None)
 
 
 @dataclass
@@ -184,14 +209,49 @@ class Climb:
         answer: estimators.Answer,
         started: float,
     ) -> Judged:
-        known = self.facts(rung, "side = 'test'")
-        group = known.column("grouped").to_numpy(zero_copy_only=False)
+        seconds = time.monotonic() - started
+        said = self.said(rung, fitted, fold.classes, test, answer)
+        verdict = None
+        if said.predictions is not None and said.judgement is not None:
+            verdict = self._verdict(rung, fitted, said.predictions, said.judgement)
+        return Judged(
+            rung,
+            estimator,
+            model,
+            fitted,
+            fold,
+            said.scores,
+            said.predictions,
+            said.judgement,
+            said.clusters,
+            verdict,
+            seconds,
+        )
+
+    def said(
+        self,
+        rung: Rung,
+        fitted: FittedFeatures,
+        known: tuple[int, ...],
+        test: pa.Table,
+        answer: estimators.Answer,
+    ) -> Said:
+        """Judge what a model answered to the test rows of a rung.
+
+        Args:
+            rung: an available one.
+            fitted: the model's columns.
+            known: codes of the classes that the model knows, in its own order.
+            test: the rows, of `folds.table`.
+            answer: to them.
+        """
+        facts = self.facts(rung, "side = 'test'")
+        group = facts.column("grouped").to_numpy(zero_copy_only=False)
         sliced = {
-            name: known.column(f"s_{name}").to_numpy(zero_copy_only=False)
+            name: facts.column(f"s_{name}").to_numpy(zero_copy_only=False)
             for name in self.prepared.slices
         }
         salt = self.task.splits.salt
-        seconds = time.monotonic() - started
         if self.task.kind == "clusters":
             from beatlake.learn.estimators.answer import matrix
 
@@ -204,50 +264,25 @@ class Climb:
                 names=fitted.names,
                 group=group,
             )
-            return Judged(
-                rung,
-                estimator,
-                model,
-                fitted,
-                fold,
-                clusters.scores,
-                None,
-                None,
-                clusters,
-                None,
-                seconds,
-            )
+            return Said(clusters.scores, clusters=clusters)
         label = test.column("label").to_numpy()
         row_id = test.column("row_id").to_numpy(zero_copy_only=False)
         classes = self.prepared.classes or None
         if classes:
-            places = np.array(fold.classes, dtype=np.int64)
+            places = np.array(known, dtype=np.int64)
             values = places[answer.values.astype(np.int64)]
             proba = None
             if answer.proba is not None:
                 proba = np.zeros((len(values), len(classes)))
                 proba[:, places] = answer.proba
-            said = Predictions(
+            predictions = Predictions(
                 label.astype(np.int64), values, proba, classes, group, row_id, sliced
             )
-            judgement = classification(said, salt=salt)
+            judgement = classification(predictions, salt=salt)
         else:
-            said = Predictions(label, answer.values, None, None, group, row_id, sliced)
-            judgement = regression(said, salt=salt)
-        verdict = self._verdict(rung, fitted, said, judgement)
-        return Judged(
-            rung,
-            estimator,
-            model,
-            fitted,
-            fold,
-            judgement.scores,
-            said,
-            judgement,
-            None,
-            verdict,
-            seconds,
-        )
+            predictions = Predictions(label, answer.values, None, None, group, row_id, sliced)
+            judgement = regression(predictions, salt=salt)
+        return Said(judgement.scores, predictions, judgement)
 
     def _verdict(
         self, rung: Rung, fitted: FittedFeatures, said: Predictions, judgement: Judgement

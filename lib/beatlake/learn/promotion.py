@@ -8,6 +8,7 @@ from typing import Any
 
 from beatlake.lake import Lake, Stamp
 from beatlake.learn import registry
+from beatlake.learn.figures import BASELINE
 from beatlake.learn.registry import Events, ModelError, Registered
 from beatlake.learn.task import RUNGS
 from beatlake.tables import ml
@@ -102,22 +103,31 @@ def _stamp(found: Registered) -> Stamp:
     return Stamp(manifest.training_id, "promotion", manifest.features_sha256, manifest.code_version)
 
 
-def ladder(lake: Lake, task: str, version: int | None = None) -> list[dict[str, Any]]:
+def ladder(
+    lake: Lake, task: str, version: int | None = None, *, evaluated: bool = False
+) -> list[dict[str, Any]]:
     """What models scored, a line per version, rung and metric, over all rows.
 
     Lines are of one version, or of all models of the task's newest training; the baselines of each
     rung come last. A rung that the table cannot have is a line with the reason.
 
+    Args:
+        lake: where they are registered.
+        task: its name.
+        version: of one model.
+        evaluated: whether the newest evaluation is shown in place of the training.
+
     Raises:
         ModelError: there is no such model.
     """
-    known = registry.events(lake)
-    listed = [row for row in known.of(task) if row["event"] == "registered"]
+    event = "evaluated" if evaluated else "registered"
+    listed = [row for row in registry.events(lake).of(task) if row["event"] == event]
     if version is not None:
         listed = [row for row in listed if row["version"] == version]
     if not listed:
         what = f"no version {version}" if version is not None else "no model"
-        raise ModelError(f"{task} has {what}; `beatlake models list` shows what there is.")
+        that = " that was evaluated" if evaluated else ""
+        raise ModelError(f"{task} has {what}{that}; `beatlake models list` shows what there is.")
     newest = [row for row in listed if row["training_id"] == listed[-1]["training_id"]]
     training_id = newest[0]["training_id"]
     rungs = _rows(lake, ml.SPLITS.name, training_id)
@@ -139,7 +149,7 @@ def ladder(lake: Lake, task: str, version: int | None = None) -> list[dict[str, 
         lines += [
             _line(newest[0], rung, score["estimator"], score)
             for score in scores
-            if score["rung"] == rung["rung"] and score["estimator"].startswith("baseline: ")
+            if score["rung"] == rung["rung"] and score["estimator"].startswith(BASELINE)
         ]
     return lines
 

@@ -57,9 +57,11 @@ class Manifest(BaseModel):
     salt: str
     headline: str
     metric: str
+    train_until: str | None
     columns: list[str]
     classes: list[str]
     known_classes: list[int]
+    edges: list[float]
     features_sha256: str
     inputs: dict[str, str]
     libraries: dict[str, str]
@@ -242,7 +244,7 @@ class Events:
 
     def champion(self, task: str) -> dict[str, Any] | None:
         """The newest promotion or rollback of a task."""
-        chosen = [row for row in self.of(task) if row["event"] != "registered"]
+        chosen = [row for row in self.of(task) if row["event"] in ("promoted", "rolled_back")]
         return chosen[-1] if chosen else None
 
 

@@ -52,6 +52,19 @@ class Prepared:
     slices: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Classes:
+    """Classes as a model knows them, for a table that they are not to be read from.
+
+    Args:
+        names: in the order of their codes.
+        edges: inner edges of those that are bins.
+    """
+
+    names: tuple[str, ...]
+    edges: tuple[float, ...] = ()
+
+
 @dataclass
 class _Columns:
     """The columns of the source by name, with DuckDB's types."""
@@ -66,8 +79,20 @@ class _Columns:
         return self.types[name].endswith("[]")
 
 
-def prepare(connection: duckdb.DuckDBPyConnection, task: Task, source: Source) -> Prepared:
+def prepare(
+    connection: duckdb.DuckDBPyConnection,
+    task: Task,
+    source: Source,
+    known: Classes | None = None,
+) -> Prepared:
     """Make the table ``prepared`` of a connection.
+
+    Args:
+        connection: to make it in.
+        task: the question.
+        source: the table.
+        known: classes of a model that is judged again: bins keep its edges, and a class that it
+            does not know comes after its own. By default the table says what classes there are.
 
     Raises:
         InputError: columns are missing, values are not what the task takes them for, a key repeats,
@@ -78,7 +103,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, task: Task, source: Source) -
     columns = _look(connection, task)
     dropped: dict[str, int] = {}
     _numbered(connection, task, columns, dropped)
-    classes, edges = _labelled(connection, task, columns, dropped)
+    classes, edges = _labelled(connection, task, columns, dropped, known)
     _check_numbers(connection, task, columns)
     slices = tuple(task.slices)
     selected = ["row_id", _label(task.label, classes, edges, columns), *_keys(task, columns)]
@@ -261,11 +286,16 @@ def _conditions(condition: Condition, columns: _Columns) -> Iterator[tuple[str, 
 
 
 def _labelled(
-    connection: duckdb.DuckDBPyConnection, task: Task, columns: _Columns, dropped: dict[str, int]
+    connection: duckdb.DuckDBPyConnection,
+    task: Task,
+    columns: _Columns,
+    dropped: dict[str, int],
+    known: Classes | None,
 ) -> tuple[tuple[str, ...], tuple[float, ...]]:
     """Drop the rows without a label; the classes, and the edges of those that are bins.
 
     Edges are taken over all labelled rows: they are what the classes mean, not something learnt.
+    Where the classes are known, the edges are theirs.
     """
     label = task.label
     if label is None:
@@ -279,7 +309,7 @@ def _labelled(
     if label.kind == "number":
         return (), ()
     if label.bins:
-        edges = _edges(connection, label, number)
+        edges = known.edges if known else _edges(connection, label, number)
         names = label.bins.names
     else:
         value = _class_of(label)
@@ -287,6 +317,8 @@ def _labelled(
         _dropped(connection, dropped, f"{label.column} without a class", before)
         found = connection.execute(f"SELECT DISTINCT {value} FROM kept ORDER BY 1").fetchall()
         names, edges = tuple(row[0] for row in found), ()
+        if known:
+            names = (*known.names, *(name for name in names if name not in known.names))
     if len(names) > 1000:
         raise InputError(f"{label.column} has {len(names):,} values; is it a number?")
     if len(names) < 2:

@@ -20,13 +20,13 @@ out after a day; ``artist_time`` tests what chosen artists brought out after it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import duckdb
 
 from beatlake.config import ConfigError
-from beatlake.learn.engine import one, quoted, share
+from beatlake.learn.engine import one, quoted, share, text
 from beatlake.learn.rows import Prepared
 from beatlake.learn.task import RUNGS, Splits
 
@@ -62,6 +62,9 @@ class Rung:
         test_from: first day of the test side in time.
         shared: test rows that share a recording or artist with a row that may train, measured on
             the sides themselves; what the rung does not promise is measured too.
+        train_until: last day on which a row that may train can have come out; None where no such
+            row has a date.
+        tests_since: first day on which a test row can have come out.
     """
 
     name: str
@@ -69,6 +72,8 @@ class Rung:
     counts: Mapping[str, int] = field(default_factory=dict)
     test_from: str | None = None
     shared: Mapping[str, int] = field(default_factory=dict)
+    train_until: str | None = None
+    tests_since: str | None = None
 
     @property
     def table(self) -> str:
@@ -85,16 +90,33 @@ class Rung:
         return ", ".join(parts) or "nothing: rows are dealt, and what repeats stands on both sides"
 
 
-def assign(connection: duckdb.DuckDBPyConnection, prepared: Prepared, splits: Splits) -> list[Rung]:
+def assign(
+    connection: duckdb.DuckDBPyConnection,
+    prepared: Prepared,
+    splits: Splits,
+    needed: Sequence[str] = ("train", "test"),
+) -> list[Rung]:
     """Deal the prepared rows on every rung of the task, in the ladder's order.
 
     Each available rung gets a table ``sides_RUNG`` with one row per prepared row.
+
+    Args:
+        connection: holds the prepared rows.
+        prepared: what is known of them.
+        splits: of the task.
+        needed: sides without which there is no rung.
     """
-    return [_rung(connection, prepared, splits, name) for name in RUNGS if name in splits.rungs]
+    return [
+        _rung(connection, prepared, splits, name, needed) for name in RUNGS if name in splits.rungs
+    ]
 
 
 def _rung(
-    connection: duckdb.DuckDBPyConnection, prepared: Prepared, splits: Splits, name: str
+    connection: duckdb.DuckDBPyConnection,
+    prepared: Prepared,
+    splits: Splits,
+    name: str,
+    needed: Sequence[str],
 ) -> Rung:
     for need in _NEEDS[name]:
         if need in prepared.lacks:
@@ -116,11 +138,8 @@ def _rung(
     rung = Rung(name)
     connection.execute(f"CREATE OR REPLACE TABLE {rung.table} AS SELECT row_id, side FROM dealt")
     connection.execute("DROP TABLE dealt")
-    counted = dict(
-        connection.execute(f"SELECT side, count(*) FROM {rung.table} GROUP BY side").fetchall()
-    )
-    counts = {side: int(counted.get(side, 0)) for side in SIDES}
-    for side in ("train", "test"):
+    counts = counted(connection, rung)
+    for side in needed:
         if not counts[side]:
             return Rung(name, f"no row is on the {side} side", counts, test_from)
     shared = {
@@ -128,7 +147,20 @@ def _rung(
         for thing in ("recording", "artist")
         if thing not in prepared.lacks
     }
-    return Rung(name, "", counts, test_from, shared)
+    until, since = one(
+        connection,
+        f"SELECT max(ends) FILTER (side IN ({', '.join(map(text, FITTING))})),"
+        f" min(starts) FILTER (side = 'test') FROM prepared JOIN {rung.table} USING (row_id)",
+    )
+    return Rung(name, "", counts, test_from, shared, until and str(until), since and str(since))
+
+
+def counted(connection: duckdb.DuckDBPyConnection, rung: Rung) -> dict[str, int]:
+    """Rows of a rung by side, 0 where a side has none."""
+    found = dict(
+        connection.execute(f"SELECT side, count(*) FROM {rung.table} GROUP BY side").fetchall()
+    )
+    return {side: int(found.get(side, 0)) for side in SIDES}
 
 
 def _keys(name: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from functools import cache
@@ -21,16 +21,17 @@ from uuid import uuid4
 from beatlake import __version__
 from beatlake.errors import InputError, LeakError
 from beatlake.lake import Lake, Stamp
-from beatlake.learn import estimators, gates, registry, rows, splits
+from beatlake.learn import estimators, figures, gates, registry, rows, splits, trained_on
 from beatlake.learn.documents import card
 from beatlake.learn.engine import database
 from beatlake.learn.features import TrainingRows
+from beatlake.learn.figures import BASELINE
 from beatlake.learn.judgement import Score
 from beatlake.learn.ladder import Climb, Judged
 from beatlake.learn.registry import Manifest
 from beatlake.learn.rows import Prepared
 from beatlake.learn.source import Source
-from beatlake.learn.splits import SIDES, Rung
+from beatlake.learn.splits import Rung
 from beatlake.learn.task import Task
 from beatlake.resources import Traversable
 from beatlake.tables import ml
@@ -98,7 +99,7 @@ def train(
         LeakError: a gate refused; nothing was registered.
     """
     estimators.check(task)
-    training_id = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
+    training_id = identifier()
     with tempfile.TemporaryDirectory(prefix="beatlake-learn-") as folder:
         scratch = Path(folder)
         with database(scratch) as connection:
@@ -114,7 +115,7 @@ def train(
                     verdicts += gates.of_score(task, one.rung.name, score.value)
             verdicts = gates.settle(task, verdicts)
             training = Training(training_id, task, prepared, rungs, judged, verdicts, [])
-            manifests = _register(lake, training, source)
+            manifests = _register(lake, training, source, connection)
     return Training(training_id, task, prepared, rungs, judged, verdicts, manifests)
 
 
@@ -161,22 +162,30 @@ def _climbed(climb: Climb, rungs: list[Rung], headline: Rung) -> list[Judged]:
     return judged
 
 
-def _register(lake: Lake, training: Training, source: Source) -> list[Manifest]:
+def _register(
+    lake: Lake, training: Training, source: Source, connection: duckdb.DuckDBPyConnection
+) -> list[Manifest]:
     """Write rows and models, and name the models in one commit.
 
     Models whose training is stopped before that commit are directories that nothing names.
     """
     stamp = Stamp(training.training_id, "learn", source.fingerprint, code_version())
-    lake.record(ml.SPLITS, list(split_rows(training)), stamp, "append")
+    lake.record(ml.SPLITS, split_rows(training), stamp, "append")
     lake.record(ml.METRICS, list(metric_rows(training)), stamp, "append")
     headline = [j for j in training.judged if j.rung.name == training.task.splits.headline]
     for judged in headline:
         if judged.predictions is not None:
-            said = list(prediction_rows(training, judged))
-            lake.record(ml.PREDICTIONS, said, stamp, "append")
+            said = figures.predictions(
+                training.training_id,
+                training.task.name,
+                judged.rung.name,
+                judged.estimator.name,
+                judged.predictions,
+            )
+            lake.record(ml.PREDICTIONS, list(said), stamp, "append")
     stored: list[tuple[Manifest, str]] = []
     for judged in headline:
-        stored.append(_store(lake, training, judged, source))
+        stored.append(_store(lake, training, judged, source, connection))
     now = datetime.now(timezone.utc)
 
     def made(_: registry.Events) -> list[dict[str, object]]:
@@ -190,7 +199,7 @@ def _register(lake: Lake, training: Training, source: Source) -> list[Manifest]:
                 "estimator": manifest.estimator,
                 "headline": manifest.headline,
                 "metric": manifest.metric,
-                **_headline_numbers(judged.score(manifest.metric)),
+                **figures.headline(judged.score(manifest.metric)),
                 "beats_baselines": judged.verdict.beaten if judged.verdict else None,
                 "manifest_sha256": sha256,
             }
@@ -201,13 +210,13 @@ def _register(lake: Lake, training: Training, source: Source) -> list[Manifest]:
     return [manifest for manifest, _ in stored]
 
 
-def _headline_numbers(score: Score | None) -> dict[str, float | None]:
-    if score is None:
-        return {"value": None, "low": None, "high": None}
-    return {"value": score.value, "low": score.low, "high": score.high}
-
-
-def _store(lake: Lake, training: Training, judged: Judged, source: Source) -> tuple[Manifest, str]:
+def _store(
+    lake: Lake,
+    training: Training,
+    judged: Judged,
+    source: Source,
+    connection: duckdb.DuckDBPyConnection,
+) -> tuple[Manifest, str]:
     task = training.task
     created = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S}+00:00"
     own = [j for j in training.judged if j.estimator.name == judged.estimator.name]
@@ -225,9 +234,11 @@ def _store(lake: Lake, training: Training, judged: Judged, source: Source) -> tu
             salt=task.splits.salt,
             headline=judged.rung.name,
             metric=task.headline_metric,
+            train_until=judged.rung.train_until,
             columns=list(judged.fitted.names),
             classes=list(training.prepared.classes),
             known_classes=list(judged.fold.classes),
+            edges=list(training.prepared.edges),
             features_sha256=judged.fitted.sha256,
             inputs=dict(source.versions),
             libraries=libraries(),
@@ -238,7 +249,7 @@ def _store(lake: Lake, training: Training, judged: Judged, source: Source) -> tu
                 for s in j.scores
                 if s.slice is None
             ],
-            rungs=list(split_rows(training)),
+            rungs=split_rows(training),
             gates=[asdict(verdict) for verdict in training.verdicts],
             verdict=judged.verdict.sentence if judged.verdict else "",
             facts=judged.model.facts(),
@@ -247,6 +258,7 @@ def _store(lake: Lake, training: Training, judged: Judged, source: Source) -> tu
 
     def fill(folder: Path, version: int) -> None:
         judged.model.save(folder)
+        trained_on.write(connection, judged.rung, folder)
         shown = card(
             training.task,
             training.prepared,
@@ -265,74 +277,42 @@ def _store(lake: Lake, training: Training, judged: Judged, source: Source) -> tu
     return registry.store(lake, task, judged.fitted, describe, fill)
 
 
-def split_rows(training: Training) -> Iterable[dict[str, object]]:
+def split_rows(training: Training) -> list[dict[str, object]]:
     """Rows of `ml.splits`."""
-    for rung in training.rungs:
-        yield {
-            "training_id": training.training_id,
-            "task": training.task.name,
-            "rung": rung.name,
-            "unavailable": rung.unavailable or None,
-            "promise": rung.promise,
-            "salt": training.task.splits.salt,
-            **{side: rung.counts.get(side, 0) for side in SIDES},
-            "test_from": rung.test_from,
-            "shared_recordings": rung.shared.get("recording"),
-            "shared_artists": rung.shared.get("artist"),
-        }
+    task = training.task
+    return [
+        figures.split(training.training_id, task.name, task.splits.salt, rung)
+        for rung in training.rungs
+    ]
 
 
-def metric_rows(training: Training) -> Iterable[dict[str, object]]:
+def metric_rows(training: Training) -> Iterator[dict[str, object]]:
     """Rows of `ml.metrics`, models first, then baselines by the headline metric."""
-    base = {"training_id": training.training_id, "task": training.task.name}
+    base = training.training_id, training.task.name
     for judged in training.judged:
-        for score in judged.scores:
-            yield {
-                **base,
-                "rung": judged.rung.name,
-                "estimator": judged.estimator.name,
-                **score.to_row(),
-            }
+        yield from figures.metrics(*base, judged.rung.name, judged.estimator.name, judged.scores)
     seen = set()
     for judged in training.judged:
         if judged.verdict is None or judged.rung.name in seen:
             continue
         seen.add(judged.rung.name)
-        for name, difference in judged.verdict.differences.items():
-            yield {
-                **base,
-                "rung": judged.rung.name,
-                "estimator": f"baseline: {name}",
-                "metric": judged.verdict.metric,
-                "slice_name": None,
-                "slice_value": None,
-                "value": difference.second,
-                "low": None,
-                "high": None,
-                "n": difference.n,
-                "groups": difference.groups,
-                "interval": "none: see the paired difference in the model's card",
-            }
+        for name, found in judged.verdict.differences.items():
+            score = Score(
+                found.metric,
+                found.second,
+                None,
+                None,
+                found.n,
+                found.groups,
+                None,
+                "none: see the paired difference in the model's card",
+            )
+            yield from figures.metrics(*base, judged.rung.name, f"{BASELINE}{name}", (score,))
 
 
-def prediction_rows(training: Training, judged: Judged) -> Iterable[dict[str, object]]:
-    """Rows of `ml.predictions`: the test side of the headline rung."""
-    said = judged.predictions
-    assert said is not None
-    confidence = said.confidence
-    for i, row_id in enumerate(said.row_id.tolist()):
-        true, predicted = said.y_true[i].item(), said.y_pred[i].item()
-        yield {
-            "training_id": training.training_id,
-            "task": training.task.name,
-            "estimator": judged.estimator.name,
-            "rung": judged.rung.name,
-            "row_id": row_id,
-            "label": said.classes[true] if said.classes else repr(true),
-            "predicted": said.classes[predicted] if said.classes else repr(predicted),
-            "number": None if said.classes else predicted,
-            "probability": None if confidence is None else float(confidence[i]),
-        }
+def identifier() -> str:
+    """A new identifier of a training or evaluation, which sorts by time."""
+    return f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
 
 
 @cache

@@ -1,25 +1,26 @@
-"""ML: what trainings measured, predicted and registered.
+"""ML: what trainings and evaluations measured and predicted, and the models that were registered.
 
 These tables are not part of a release, and a release's tables are never touched by a training. Rows
 are only ever added, as in `ops.runs`. A training adds its splits, scores and predictions first and
 its models last, in one commit to `ml.models`: a row of the other tables counts from then on, and a
-training that was stopped before has left rows that no model names. That commit, like a promotion,
-is a compare-and-set on the table's transaction number, so that of two at the same time one begins
-anew.
+training that was stopped before has left rows that no model names. An evaluation does the same.
+That commit, like a promotion, is a compare-and-set on the table's transaction number, so that of
+two at the same time one begins anew.
 """
 
 from __future__ import annotations
 
 from beatlake.tables.spec import Column, Table
 
-_TRAINING = Column("training_id", "string", "Identifier of the training.", False)
+_TRAINING = Column("training_id", "string", "Identifier of the training or evaluation.", False)
 _TASK = Column("task", "string", "Name of the task.", False)
 _RUNG = Column("rung", "string", "Split: random, recording, artist, time or artist_time.", False)
 _ESTIMATOR = Column("estimator", "string", "Algorithm, or `baseline: NAME`.", False)
 
 SPLITS = Table(
     name="ml.splits",
-    comment="One row per rung of a training: rows by side, or why the table cannot have the rung.",
+    comment="One row per rung of a training or evaluation: rows by side, or why the table cannot"
+    " have the rung.",
     columns=(
         _TRAINING,
         _TASK,
@@ -37,9 +38,18 @@ SPLITS = Table(
             "rows",
         ),
         Column("test", "bigint", "Rows that judge.", False, "rows"),
-        Column("purged", "bigint", "Rows that share a key with a test row.", False, "rows"),
+        Column(
+            "purged",
+            "bigint",
+            "Rows that share a key with a test row; of an evaluation, also test rows that share one"
+            " with the model's training.",
+            False,
+            "rows",
+        ),
         Column("unused", "bigint", "Rows that the rung has no side for.", False, "rows"),
         Column("test_from", "string", "First day of the test side, on rungs in time."),
+        Column("train_until", "string", "Last day on which a row that may train can be of."),
+        Column("tests_since", "string", "First day on which a test row can be of."),
         Column(
             "shared_recordings", "bigint", "Test rows that share a recording with training.", True
         ),
@@ -78,6 +88,7 @@ PREDICTIONS = Table(
         _ESTIMATOR,
         _RUNG,
         Column("row_id", "string", "The row: its key, or a hash of its content.", False),
+        Column("artist", "string", "What intervals draw: main artist, else recording, else row."),
         Column("label", "string", "What is true: a class, or a number as text."),
         Column("predicted", "string", "What was predicted: a class, or a number as text.", False),
         Column("number", "double", "The prediction of a regression."),
@@ -88,10 +99,10 @@ PREDICTIONS = Table(
 
 MODELS = Table(
     name="ml.models",
-    comment="What happened to models, in order: registered, promoted, rolled_back. The champion of"
-    " a task is the model of its newest promotion or rollback.",
+    comment="What happened to models, in order: registered, evaluated, promoted, rolled_back. The"
+    " champion of a task is the model of its newest promotion or rollback.",
     columns=(
-        Column("event", "string", "registered, promoted or rolled_back.", False),
+        Column("event", "string", "registered, evaluated, promoted or rolled_back.", False),
         Column("at", "timestamp", "When.", False, "UTC"),
         Column("number", "bigint", "Place of the commit among those to this table.", False),
         _TASK,
