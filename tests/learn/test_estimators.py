@@ -26,8 +26,17 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "kmeans": {"k": 3},
     "bisecting_kmeans": {"k": 3},
     "gaussian_mixture": {"k": 2},
+    "nearest_neighbours": {"k": 5},
 }
-EVERY = [*spark_ml.KINDS, ("xgboost", "classes"), ("xgboost", "number")]
+LOCAL = [
+    ("xgboost", "classes"),
+    ("xgboost", "number"),
+    ("nearest_neighbours", "classes"),
+    ("nearest_neighbours", "number"),
+    ("birch", "clusters"),
+    ("dbscan", "clusters"),
+]
+EVERY = [*spark_ml.KINDS, *LOCAL]
 
 
 def made(kind: str, classes: int = 2, n: int = 120) -> pa.Table:

@@ -84,7 +84,7 @@ class Registered:
     fitted: FittedFeatures
 
     def load(self) -> Model:
-        """The model itself; all but xgboost's need a Spark session."""
+        """The model itself; Spark ML's need a session."""
         return estimators.load(
             self.folder, self.manifest.estimator, self.manifest.kind, tuple(self.manifest.columns)
         )

@@ -1,7 +1,7 @@
 """Applying a registered model: to a table of any size, in Spark's workers, or to one row.
 
 The feature values of a row are computed by the same SQL as in training, by DuckDB in the worker,
-and fed to the booster there; Spark ML's models take them from Spark.
+and fed to the model there where it needs no Spark; Spark ML's take them from Spark.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -19,14 +19,17 @@ import pyarrow as pa
 from beatlake.errors import InputError
 from beatlake.learn import estimators, rows
 from beatlake.learn.engine import database, quoted, text
-from beatlake.learn.estimators import boosted
+from beatlake.learn.estimators import Local
 from beatlake.learn.estimators.answer import Answer, Array, matrix
+from beatlake.learn.estimators.boosted import Boosted
 from beatlake.learn.registry import Registered
 from beatlake.learn.source import Source
 from beatlake.workers import forget_archives
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+    from beatlake.learn.estimators.spark_ml import SparkModel
 
 #: What a table of predictions holds.
 SCORED = pa.schema(
@@ -91,18 +94,13 @@ def _scored(found: Registered, read: rows.Values, frame: DataFrame) -> DataFrame
     names = ", ".join(f"{quoted(c)} double" for c in manifest.columns).replace('"', "`")
     select = found.fitted.select()
     if not needs_spark(found):
-        model = boosted.Boosted.load(found.folder, tuple(manifest.columns))
+        local = cast("Local", found.load())
         work = _Score(
-            read,
-            select,
-            bytes(model.booster.save_raw("ubj")),
-            tuple(manifest.columns),
-            _known(found),
+            read, select, type(local), local.content(), tuple(manifest.columns), _known(found)
         )
         return frame.mapInArrow(work, _DDL)
     computed = frame.mapInArrow(_Compute(read, select), f"row_id string, {names}")
-    model_of = found.load()
-    said = model_of.transform(computed)  # type: ignore[attr-defined]
+    said = cast("SparkModel", found.load()).transform(computed)
     predicted = F.col("prediction")
     if manifest.kind == "number":
         chosen = [predicted.cast("string").alias("predicted"), predicted.alias("number")]
@@ -151,26 +149,23 @@ class _Compute:
 
 @dataclass(frozen=True)
 class _Score:
-    """Scores a partition with a booster."""
+    """Scores a partition with a model that needs no Spark."""
 
     read: rows.Values
     select: str
-    booster: bytes
+    kind: type[Local]
+    content: bytes
     columns: tuple[str, ...]
     classes: tuple[str, ...]
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        import xgboost
-
         forget_archives()
-        booster = xgboost.Booster()
-        booster.load_model(bytearray(self.booster))
-        booster.set_param({"nthread": 1})
+        model = self.kind.parse(self.content, self.columns)
         for batch in batches:
             if not batch.num_rows:
                 continue
             made = columns_of(pa.Table.from_batches([batch]), self.read, self.select)
-            answer = boosted.predict(booster, self.columns, made)
+            answer = model.predict(None, made)
             yield from _table(made.column("row_id"), answer, self.classes).to_batches()
 
 
@@ -198,7 +193,8 @@ def _table(row_id: pa.ChunkedArray, answer: Answer, classes: tuple[str, ...]) ->
         number = pa.nulls(n, pa.float64())
     else:
         predicted = pa.array([repr(value) for value in answer.values.tolist()])
-        number = pa.array(answer.values.astype(np.float64))
+        clusters = answer.values.dtype.kind == "i"
+        number = pa.nulls(n, pa.float64()) if clusters else pa.array(answer.values)
     best = pa.nulls(n, pa.float64()) if answer.proba is None else pa.array(answer.proba.max(axis=1))
     return pa.table([row_id.cast(pa.string()), predicted, number, best], schema=SCORED)
 
@@ -281,7 +277,7 @@ def _drivers(
 
     Null for other estimators, which do not say.
     """
-    if needs_spark(found):
+    if not isinstance(model, Boosted):
         return None
     import xgboost
 

@@ -26,6 +26,7 @@ CLASSIFIERS = (
     "gradient_boosted_trees",
     "linear_svc",
     "multilayer_perceptron",
+    "nearest_neighbours",
     "xgboost",
 )
 REGRESSORS = (
@@ -33,9 +34,10 @@ REGRESSORS = (
     "decision_tree",
     "random_forest",
     "gradient_boosted_trees",
+    "nearest_neighbours",
     "xgboost",
 )
-CLUSTERERS = ("kmeans", "bisecting_kmeans", "gaussian_mixture")
+CLUSTERERS = ("kmeans", "bisecting_kmeans", "gaussian_mixture", "birch", "dbscan")
 #: Stands for the main artist of a row where features look at earlier rows.
 MAIN_ARTIST = "main artist"
 #: Gates by name, as a task may acknowledge them.
@@ -287,10 +289,13 @@ class Estimator(_Part):
         "gradient_boosted_trees",
         "linear_svc",
         "multilayer_perceptron",
+        "nearest_neighbours",
         "xgboost",
         "kmeans",
         "bisecting_kmeans",
         "gaussian_mixture",
+        "birch",
+        "dbscan",
     ]
     parameters: dict[str, int | float | str | bool | tuple[int, ...]] = {}
 

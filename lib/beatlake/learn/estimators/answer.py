@@ -49,6 +49,21 @@ class Model(Protocol):
         """What the fit says of itself, for the manifest: importances, coefficients, rounds."""
 
 
+class Local(Model, Protocol):
+    """A model that predicts without Spark, and travels to workers as the content of its file."""
+
+    def content(self) -> bytes:
+        """The file that holds the model."""
+
+    @classmethod
+    def parse(cls, content: bytes, columns: tuple[str, ...]) -> Local:
+        """The model that a file's content holds."""
+
+    @classmethod
+    def load(cls, folder: Path, columns: tuple[str, ...]) -> Local:
+        """The model that `save` wrote."""
+
+
 def matrix(rows: pa.Table, columns: Iterable[str]) -> Array:
     """The columns of numbers as one array, a row per row."""
     return np.column_stack([rows.column(c).to_numpy(zero_copy_only=False) for c in columns])

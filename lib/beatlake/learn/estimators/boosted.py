@@ -66,10 +66,19 @@ class Boosted:
     @classmethod
     def load(cls, folder: Path, columns: tuple[str, ...]) -> Boosted:
         """The booster that `save` wrote; needs no Spark."""
+        return cls.parse((folder / BOOSTER).read_bytes(), columns)
+
+    def content(self) -> bytes:
+        """The booster as UBJ."""
+        return bytes(self.booster.save_raw("ubj"))
+
+    @classmethod
+    def parse(cls, content: bytes, columns: tuple[str, ...]) -> Boosted:
+        """The booster that its UBJ holds."""
         import xgboost
 
         booster = xgboost.Booster()
-        booster.load_model(str(folder / BOOSTER))
+        booster.load_model(bytearray(content))
         booster.set_param({"nthread": 1})
         return cls(booster, columns)
 
