@@ -114,9 +114,10 @@ def test_clusters_are_judged_against_the_genre_and_registered(
     spark: SparkSession, table: Path, tmp_path: Path
 ) -> None:
     text = read_conf("tasks", "clusters.yaml").replace("k: 8", "k: 5")
+    text = text.replace("&sweep [2, 3, 4, 6, 8, 12, 16, 24, 32]", "[2, 5]")
     text = text.replace("headline: artist", "headline: artist, rungs: [artist]")
-    # One estimator here; tests of estimators have them all.
-    text = re.sub(r"  - \{name: (bisecting_kmeans|gaussian_mixture).*\n", "", text)
+    # Two estimators here; tests of estimators have them all.
+    text = re.sub(r"  - \{name: (bisecting_kmeans|gaussian_mixture|birch).*\n", "", text)
     path = tmp_path / "clusters.yaml"
     path.write_text(text, encoding="utf-8")
     lake = tmp_path / "lake"
@@ -128,6 +129,18 @@ def test_clusters_are_judged_against_the_genre_and_registered(
     assert 0 < found["kmeans", "nmi"] < 1
     said = promotion.choose(Lake(lake), "clusters", 1)
     assert len(said.manifest.facts["centers"]) == 5
+    two, five = said.manifest.facts["sweep"]
+    assert (two["k"], five["k"]) == (2, 5)
+    assert two["within"] > five["within"] > 0
+    # The model itself is among those swept, on the same rows.
+    assert five["silhouette"] == pytest.approx(found["kmeans", "silhouette"], abs=1e-9)
+    card = (said.folder / "card.md").read_text(encoding="utf-8")
+    assert "By the number of clusters asked for" in card
+    assert (said.folder / "sweep.png").stat().st_size > 10_000
+    # DBSCAN is of a sample, and says so; it predicts where no Spark is.
+    dbscan = promotion.choose(Lake(lake), "clusters", 2)
+    assert dbscan.manifest.facts["rows"] == dbscan.manifest.facts["of_rows"] > 300
+    assert ("dbscan", "silhouette") in found
 
 
 def test_a_linear_regression_has_the_table_of_least_squares(

@@ -33,6 +33,7 @@ def card(
     version: str,
     created: str,
     libraries: Mapping[str, str],
+    sweep: Sequence[Mapping[str, float | int | None]] = (),
 ) -> dict[str, bytes]:
     """The card of one model as files by name.
 
@@ -47,6 +48,7 @@ def card(
         version: of the model.
         created: when, as ISO 8601.
         libraries: versions.
+        sweep: the model with other numbers of clusters.
     """
     by_rung = {one.rung.name: one for one in own}
     facts = judged.model.facts()
@@ -99,6 +101,7 @@ def card(
                 base_rate=dict(judged.judgement.base_rate) if judged.judgement else {},
             ),
             clusters=judged.clusters,
+            sweep=tuple(sweep),
             inputs=dict(source.versions),
             libraries=dict(libraries),
             salt=task.splits.salt,

@@ -38,6 +38,8 @@ REGRESSORS = (
     "xgboost",
 )
 CLUSTERERS = ("kmeans", "bisecting_kmeans", "gaussian_mixture", "birch", "dbscan")
+#: Those that take a number of clusters.
+SWEPT = CLUSTERERS[:4]
 #: Stands for the main artist of a row where features look at earlier rows.
 MAIN_ARTIST = "main artist"
 #: Gates by name, as a task may acknowledge them.
@@ -298,6 +300,16 @@ class Estimator(_Part):
         "dbscan",
     ]
     parameters: dict[str, int | float | str | bool | tuple[int, ...]] = {}
+    sweep: tuple[int, ...] = Field(
+        (), description="Numbers of clusters (k) that the card shows; nothing is chosen by them."
+    )
+
+    @field_validator("sweep")
+    @classmethod
+    def _clusters(cls, given: tuple[int, ...]) -> tuple[int, ...]:
+        if given and (min(given) < 2 or len(set(given)) < max(2, len(given))):
+            raise ValueError("a sweep is of two numbers of clusters or more, from 2, each once")
+        return given
 
 
 class Resampling(_Part):
@@ -343,6 +355,8 @@ class Task(_Part):
             raise ValueError(
                 f"{', '.join(wrong)} cannot answer this task; what can: {', '.join(able)}"
             )
+        if swept := [e.name for e in self.estimators if e.sweep and e.name not in SWEPT]:
+            raise ValueError(f"{', '.join(swept)} takes no number of clusters to sweep over")
         names = [e.name for e in self.estimators]
         if len(set(names)) < len(names):
             raise ValueError("an estimator is listed twice")

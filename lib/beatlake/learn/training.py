@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cache
 from importlib.resources import files
@@ -32,6 +32,7 @@ from beatlake.learn.registry import Manifest
 from beatlake.learn.rows import Prepared
 from beatlake.learn.source import Source
 from beatlake.learn.splits import Rung
+from beatlake.learn.sweeping import Line, swept
 from beatlake.learn.task import Task
 from beatlake.resources import Traversable
 from beatlake.tables import ml
@@ -66,6 +67,7 @@ class Training:
         judged: every estimator on every available rung.
         verdicts: of the gates.
         manifests: of the registered models, in the task's order of estimators.
+        sweeps: of estimators that were swept over numbers of clusters, by name.
     """
 
     training_id: str
@@ -75,6 +77,7 @@ class Training:
     judged: list[Judged]
     verdicts: list[gates.Verdict]
     manifests: list[Manifest]
+    sweeps: Mapping[str, list[Line]] = field(default_factory=dict)
 
 
 def train(
@@ -114,9 +117,14 @@ def train(
                 if one.rung.name != "random" and score is not None:
                     verdicts += gates.of_score(task, one.rung.name, score.value)
             verdicts = gates.settle(task, verdicts)
-            training = Training(training_id, task, prepared, rungs, judged, verdicts, [])
+            sweeps: dict[str, list[Line]] = {
+                one.estimator.name: swept(spark, connection, task, one, scratch)
+                for one in judged
+                if one.estimator.sweep and one.rung.name == headline.name
+            }
+            training = Training(training_id, task, prepared, rungs, judged, verdicts, [], sweeps)
             manifests = _register(lake, training, source, connection)
-    return Training(training_id, task, prepared, rungs, judged, verdicts, manifests)
+    return replace(training, manifests=manifests)
 
 
 def examined(
@@ -219,6 +227,7 @@ def _store(
 ) -> tuple[Manifest, str]:
     task = training.task
     created = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S}+00:00"
+    sweep = training.sweeps.get(judged.estimator.name, [])
     own = [j for j in training.judged if j.estimator.name == judged.estimator.name]
 
     def describe(version: int, hashes: Mapping[str, str]) -> Manifest:
@@ -252,7 +261,7 @@ def _store(
             rungs=split_rows(training),
             gates=[asdict(verdict) for verdict in training.verdicts],
             verdict=judged.verdict.sentence if judged.verdict else "",
-            facts=judged.model.facts(),
+            facts=judged.model.facts() | ({"sweep": sweep} if sweep else {}),
             files=dict(hashes),
         )
 
@@ -270,6 +279,7 @@ def _store(
             str(version),
             created,
             libraries(),
+            sweep,
         )
         for name, content in shown.items():
             (folder / name).write_bytes(content)
