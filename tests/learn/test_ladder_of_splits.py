@@ -86,6 +86,7 @@ def test_what_is_shared_is_counted_as_python_counts_it(dealt: Dealt) -> None:
     assert dealt.rungs["random"].shared == {
         "recording": sum(song["track"] in known for song in sides["test"]),
         "artist": sum(bool(artists(song) & makers) for song in sides["test"]),
+        "row": 0,
     }
     assert dealt.rungs["random"].shared["recording"] > 0
 

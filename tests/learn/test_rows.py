@@ -9,6 +9,7 @@ import pytest
 import songs
 
 from beatlake.errors import InputError
+from beatlake.learn.judgement import Predictions, regression
 
 NUMBER = (("label: {column: hit}", "label: {column: plays, kind: number}"),)
 
@@ -211,3 +212,18 @@ def test_a_key_that_repeats_is_told(tmp_path: Path) -> None:
         songs.ready(songs.made(30), tmp_path, text),
     ):
         pass
+
+
+def test_the_base_rate_is_that_of_all_rows(tmp_path: Path) -> None:
+    given = songs.made(150)
+    with songs.ready(given, tmp_path) as ready:
+        shares = ready.prepared.base_rate
+    yes = sum(song["hit"] == "yes" for song in given) / len(given)
+    assert shares == {"no": pytest.approx(1 - yes), "yes": pytest.approx(yes)}
+    with songs.ready(given, tmp_path, as_number()) as ready:
+        found = ready.prepared.base_rate
+    # As a judgement of these rows gives it.
+    plays = np.array([song["plays"] for song in given])
+    rows = np.arange(len(plays)).astype(str)
+    judged = regression(Predictions(plays, plays, None, None, rows, rows), salt="s", resamples=10)
+    assert found == pytest.approx(dict(judged.base_rate))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 BOTH = songs.altered(
     songs.TASK,
     ("splits: {headline: artist}", "splits: {headline: artist, rungs: [random, artist, time]}"),
-    ("slices: {mood: mood}\n", ""),
+    ("slices: {mood: mood}\n", "uses: [Sorting songs for a person to hear.]\n"),
     (
         "  - {name: logistic_regression}",
         "  - {name: xgboost, parameters: {n_estimators: 60, max_depth: 3,"
@@ -97,6 +98,45 @@ def test_every_rung_is_shown_with_metric_value_interval_and_rows(
     assert headline(lines, "xgboost", "artist")["purged"] > 0
     # The label is what energy and fame make of it: far from chance, and far from certain.
     assert 0.6 < headline(lines, "xgboost", "artist")["value"] < 0.9
+
+
+def test_the_card_answers_from_what_was_measured(trained: Trained) -> None:
+    folder = registry.folder_of(Lake(trained.lake), "songs", 1)
+    text = (folder / "card.md").read_text(encoding="utf-8")
+    kinds = {}
+    for line in text.splitlines():
+        cells = [cell.strip().replace("\\", "") for cell in line.strip("|").split("|")]
+        if len(cells) == 4 and re.match(r"L\d", cells[0]):
+            kinds[cells[0].split()[0]] = cells[2], cells[3]
+    given = songs.made(1200, artists=150)
+    first, last = (find(song["released"] for song in given) for find in (min, max))
+    status = {kind: answer for kind, (answer, _) in kinds.items()}
+    assert status == {
+        **dict.fromkeys(["L1.1", "L1.2", "L1.3", "L1.4", "L3.2"], "ruled out"),
+        **dict.fromkeys(["L2", "L3.3"], "argued"),
+        # The headline parts by artist alone, and the card says which rung parts by time.
+        "L3.1": "found",
+    }
+    assert "0 rows stand on both" in kinds["L1.1"][1]
+    assert f"Training rows run to {last[:4]}" in kinds["L3.1"][1]
+    assert f"test rows start at {first[:4]}" in kinds["L3.1"][1]
+    assert "The rungs that part by time: time 0." in kinds["L3.1"][1]
+    yes = sum(song["hit"] == "yes" for song in given) / len(given)
+    judged = re.search(
+        r"differs most on the test side is that of (\w+), by ([+-][\d.]+) points", text
+    )
+    assert judged is not None
+    shares = re.search(r"Base rate: (.*)", text)
+    assert shares is not None
+    test = float(re.search(rf"{judged[1]} ([\d.]+) %", shares[1])[1])
+    population = 100 * (yes if judged[1] == "yes" else 1 - yes)
+    assert float(judged[2]) == pytest.approx(test - population, abs=0.11)
+    assert "beatlake ablate --task songs" in text.replace("\\", "")
+    assert "Sorting songs for a person to hear" in text
+    manifest = promotion.choose(Lake(trained.lake), "songs", 1).manifest
+    by_rung = {rung["rung"]: rung for rung in manifest.rungs}
+    assert by_rung["time"]["train_until"] < by_rung["time"]["tests_since"]
+    assert manifest.train_until == by_rung["artist"]["train_until"]
 
 
 def test_the_promoted_model_is_the_champion_and_can_be_rolled_back(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from beatlake.learn.card import (
     TRAINING,
@@ -18,8 +18,8 @@ from beatlake.learn.gates import Verdict
 from beatlake.learn.ladder import Judged
 from beatlake.learn.rows import Prepared
 from beatlake.learn.source import Source
-from beatlake.learn.splits import Rung
-from beatlake.learn.task import Task
+from beatlake.learn.splits import PROMISES, Rung
+from beatlake.learn.task import GATES, Task
 
 
 def card(
@@ -93,18 +93,22 @@ def card(
                     ),
                 },
                 selected={"features and parameters": "the task file, before any row was seen"},
-                test_from=judged.rung.test_from,
+                train_until=judged.rung.train_until,
+                test_from=judged.rung.tests_since,
                 from_label=_broken(by_kind.get("lineage_of_label")),
                 too_good=_said(by_kind, "single_feature_auc", "feature_is_label"),
                 dropped=dict(prepared.dropped),
                 population=f"{prepared.rows:,} rows of {source.described}",
-                base_rate=dict(judged.judgement.base_rate) if judged.judgement else {},
+                base_rate=dict(prepared.base_rate),
+                acknowledged=_acknowledged(verdicts),
             ),
             clusters=judged.clusters,
             sweep=tuple(sweep),
             inputs=dict(source.versions),
             libraries=dict(libraries),
             salt=task.splits.salt,
+            uses=task.uses,
+            limits=(*task.limits, *_limits(task, prepared, judged)),
         )
     )
 
@@ -121,7 +125,42 @@ def _shown(rung: Rung, judged: Judged | None, metric: str) -> Shown:
         test=rung.counts.get("test", 0),
         purged=rung.counts.get("purged", 0),
         shared=dict(rung.shared),
+        train_until=rung.train_until,
+        tests_since=rung.tests_since,
     )
+
+
+def _acknowledged(verdicts: Sequence[Verdict]) -> dict[str, str]:
+    """The reasons that the task gives, by the kind of leak that their gates look for."""
+    reasons: dict[str, dict[str, str]] = {}
+    for verdict in verdicts:
+        if verdict.acknowledged:
+            reasons.setdefault(GATES[verdict.gate], {})[verdict.gate] = verdict.acknowledged
+    return {
+        kind: "; ".join(f"{gate}: {reason}" for gate, reason in by_gate.items())
+        for kind, by_gate in reasons.items()
+    }
+
+
+def _limits(task: Task, prepared: Prepared, judged: Judged) -> Iterator[str]:
+    """What follows for a model's use from how it was made."""
+    if prepared.dropped:
+        left = "; ".join(f"{rows:,} ({reason})" for reason, rows in prepared.dropped.items())
+        yield f"Its scores say nothing of rows like those that were left out: {left}."
+    if judged.rung.train_until is not None and "date" not in PROMISES[judged.rung.name]:
+        yield (
+            f"It was trained on rows up to {judged.rung.train_until}: for later ones the rungs in"
+            " time say what to expect, where there are any."
+        )
+    if task.kind == "classes":
+        known = len(judged.fold.classes)
+        yield f"It takes every row for one of {known} classes, one of a further class, too."
+    facts = judged.model.facts()
+    if facts.get("rows") != facts.get("of_rows"):
+        yield (
+            f"It was fitted on {facts['rows']:,} of {facts['of_rows']:,} training rows, the first"
+            " in the order of a hash of their names."
+        )
 
 
 def _broken(verdict: Verdict | None) -> tuple[str, ...] | None:

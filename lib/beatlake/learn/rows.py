@@ -42,6 +42,8 @@ class Prepared:
         edges: inner edges of binned classes, right-closed.
         lacks: why a thing ("recording", "artist", "date") is not known of any row.
         slices: names of the slices, in order.
+        base_rate: share of each class, or the mean, spread and quantiles of a number, over all
+            rows: what a test side is held to. Empty for clusters.
     """
 
     rows: int
@@ -50,6 +52,7 @@ class Prepared:
     edges: tuple[float, ...]
     lacks: Mapping[str, str]
     slices: tuple[str, ...] = ()
+    base_rate: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,8 @@ def prepare(
     rows = _count(connection, "prepared")
     if not rows:
         raise InputError(f"No row of {source.described} is left for {task.name}: {dropped or 0}.")
-    return Prepared(rows, dropped, classes, edges, _lacks(connection, task), slices)
+    rates = _base_rate(connection, task, classes)
+    return Prepared(rows, dropped, classes, edges, _lacks(connection, task), slices, rates)
 
 
 @dataclass(frozen=True)
@@ -549,6 +553,28 @@ def _lacks(connection: duckdb.DuckDBPyConnection, task: Task) -> dict[str, str]:
         if found < 2:
             lacks[thing] = f"fewer than two values of {thing} are known"
     return lacks
+
+
+def _base_rate(
+    connection: duckdb.DuckDBPyConnection, task: Task, classes: tuple[str, ...]
+) -> dict[str, float]:
+    """As judgements give it of a test side, of all prepared rows."""
+    if task.kind == "clusters":
+        return {}
+    if task.kind == "classes":
+        found = connection.execute(
+            "SELECT label::INTEGER, count(*) / (SELECT count(*) FROM prepared) FROM prepared"
+            " GROUP BY 1"
+        ).fetchall()
+        shares = dict(found)
+        return {name: float(shares.get(code, 0.0)) for code, name in enumerate(classes)}
+    mean, spread, quantiles, zeros = one(
+        connection,
+        "SELECT avg(label), stddev_pop(label), quantile_cont(label, [0, 0.25, 0.5, 0.75, 1]),"
+        " avg((label = 0)::INTEGER) FROM prepared",
+    )
+    named = dict(zip(("min", "q25", "median", "q75", "max"), quantiles, strict=True))
+    return {"mean": mean, "standard deviation": spread, **named, "share of zeros": zeros}
 
 
 def _add(connection: duckdb.DuckDBPyConnection, name: str, value: str) -> None:

@@ -60,8 +60,8 @@ class Rung:
         unavailable: why the table cannot have it; empty where it can.
         counts: rows by side.
         test_from: first day of the test side in time.
-        shared: test rows that share a recording or artist with a row that may train, measured on
-            the sides themselves; what the rung does not promise is measured too.
+        shared: test rows that share a recording or artist with a row that may train, or are one,
+            measured on the sides themselves; what the rung does not promise is measured too.
         train_until: last day on which a row that may train can have come out; None where no such
             row has a date.
         tests_since: first day on which a test row can have come out.
@@ -147,10 +147,16 @@ def _rung(
         for thing in ("recording", "artist")
         if thing not in prepared.lacks
     }
+    fitting = f"side IN ({', '.join(map(text, FITTING))})"
+    (shared["row"],) = one(
+        connection,
+        f"SELECT count(DISTINCT row_id) FROM {rung.table} WHERE side = 'test' AND row_id IN"
+        f" (SELECT row_id FROM {rung.table} WHERE {fitting})",
+    )
     until, since = one(
         connection,
-        f"SELECT max(ends) FILTER (side IN ({', '.join(map(text, FITTING))})),"
-        f" min(starts) FILTER (side = 'test') FROM prepared JOIN {rung.table} USING (row_id)",
+        f"SELECT max(ends) FILTER ({fitting}), min(starts) FILTER (side = 'test') FROM prepared"
+        f" JOIN {rung.table} USING (row_id)",
     )
     return Rung(name, "", counts, test_from, shared, until and str(until), since and str(since))
 

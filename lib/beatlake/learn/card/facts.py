@@ -33,6 +33,8 @@ class Rung:
         purged: training rows taken out because they share something with a test row.
         shared: test rows that share a thing with a training row, by the thing ("recording",
             "artist"): measured after purging.
+        train_until: newest date of the training side; None where rows have none.
+        tests_since: oldest date of the test side.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Rung:
     test: int = 0
     purged: int = 0
     shared: Mapping[str, int] = field(default_factory=dict)
+    train_until: str | None = None
+    tests_since: str | None = None
 
 
 @dataclass(frozen=True)

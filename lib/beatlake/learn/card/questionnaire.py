@@ -94,7 +94,13 @@ def _selection(facts: CardFacts) -> tuple[Status, str]:
 
 
 def _duplicates(facts: CardFacts) -> tuple[Status, str]:
-    return _shared(facts, "recording")
+    status, evidence = _shared(facts, "recording")
+    # The same recording under another name, on the headline rung.
+    for gate in facts.gates:
+        if gate.name == f"same_sound_on_both_sides ({facts.headline})":
+            evidence += f" By sound, {gate.found}."
+            status = status if gate.passed else "found"
+    return status, evidence
 
 
 def _legitimate(facts: CardFacts) -> tuple[Status, str]:

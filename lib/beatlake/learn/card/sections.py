@@ -110,6 +110,13 @@ def _ladder(facts: CardFacts, pictures: Pictures) -> Iterator[Picture | Table | 
         [_rung(rung, first) for rung in facts.rungs],
         "..nnnnnn.",
     )
+    dated = [rung for rung in facts.rungs if rung.train_until or rung.tests_since]
+    if dated:
+        yield table(
+            "Days that training rows run to, and that test rows begin with.",
+            ("rung", "training until", "test since"),
+            [[rung.name, rung.train_until, rung.tests_since] for rung in dated],
+        )
 
 
 def _rung(rung: Rung, first: Rung | None) -> list[object]:
@@ -161,7 +168,7 @@ def _signed(value: float, low: float | None, high: float | None) -> str:
     return f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
-def _features(facts: CardFacts, pictures: Pictures) -> Iterator[Table | Picture]:
+def _features(facts: CardFacts, pictures: Pictures) -> Iterator[Table | Picture | Paragraph]:
     if facts.features:
         yield table(
             "What the model may look at.",
@@ -172,6 +179,11 @@ def _features(facts: CardFacts, pictures: Pictures) -> Iterator[Table | Picture]
         yield pictures["importance"]
     if facts.ablation:
         yield _variants("The same task without a group of features.", facts.ablation)
+    elif len(facts.features) > 1 and facts.judgement is not None:
+        yield Paragraph(
+            "What each group is worth was not looked at here: beatlake ablate --task"
+            f" {facts.task} does, on the headline rung."
+        )
 
 
 def _imbalance(facts: CardFacts) -> Iterator[Table | Paragraph]:
