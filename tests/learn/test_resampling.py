@@ -10,8 +10,10 @@ import pyarrow as pa
 import pytest
 import songs
 
+from beatlake import cli
 from beatlake.errors import InputError
-from beatlake.learn import imbalance, source, task
+from beatlake.lake import Lake
+from beatlake.learn import imbalance, promotion, source, task
 from beatlake.learn.resampling import resampled
 from beatlake.learn.task import Resampling
 
@@ -96,6 +98,40 @@ def test_too_many_rows_are_refused_with_what_to_do() -> None:
 def test_a_class_of_one_row_has_no_neighbours() -> None:
     with pytest.raises(InputError, match="needs two rows of each class, and one class has 1"):
         resampled(fold((30, 5, 1)), COLUMNS, Resampling(how="smote"), 42)
+
+
+def test_a_resampled_model_stands_beside_the_same_without(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    given = songs.made(700, artists=120)
+    text = songs.altered(
+        songs.TASK,
+        ("splits: {headline: artist}", "splits: {headline: artist, rungs: [artist]}"),
+        ("slices: {mood: mood}", "resampling: {how: class_weights}"),
+    )
+    for song in given:
+        song["hit"] = "yes" if song["plays"] > 250 else "no"
+    (tmp_path / "songs.yaml").write_text(text, encoding="utf-8")
+    table, lake = songs.write(given, tmp_path / "songs.csv"), tmp_path / "lake"
+    words = ["train", "--task", tmp_path / "songs.yaml", "--table", table, "--lake", lake]
+    assert cli.main([*map(str, words), "--quiet"]) == 0
+    found = {
+        (line["estimator"], line["metric"]): line["value"]
+        for line in promotion.ladder(Lake(lake), "songs")
+    }
+    for metric in ("pr_auc", "brier", "ece", "balanced_accuracy"):
+        assert found["unresampled: logistic_regression", metric] is not None
+        assert found["logistic_regression", metric] is not None
+    # Weights find more of the rare class, and are paid for with calibration.
+    more, less = (
+        found[name, "balanced_accuracy"]
+        for name in ("logistic_regression", "unresampled: logistic_regression")
+    )
+    assert more > less + 0.02
+    assert found["logistic_regression", "ece"] > found["unresampled: logistic_regression", "ece"]
+    card = (lake / "models" / "songs" / "1" / "card.md").read_text(encoding="utf-8")
+    assert "Each resampler, fitted on training rows alone, beside none" in card
+    assert f"{found['unresampled: logistic_regression', 'brier']:.3f}" in card
 
 
 def test_resampled_before_the_split_flatters_and_is_marked_as_wrong(

@@ -95,6 +95,38 @@ def test_an_unknown_task_is_told_with_the_near_one() -> None:
         task.load("genres")
 
 
+def test_a_task_that_extends_another_gives_what_differs(tmp_path: Path) -> None:
+    (tmp_path / "songs.yaml").write_text(songs.TASK, encoding="utf-8")
+    (tmp_path / "deep").mkdir()
+    path = tmp_path / "deep" / "loud.yaml"
+    path.write_text(
+        "extends: ../songs.yaml\nname: loud\nfeatures: {groups: {audio: {features: [energy]}}}\n"
+        "estimators: [{name: random_forest}]\n",
+        encoding="utf-8",
+    )
+    found, base = task.load(str(path)), task.parse(songs.TASK, "songs")
+    assert (found.name, base.name) == ("loud", "songs")
+    assert [feature.name for feature in found.features.list] == ["energy", "mood"]
+    assert [estimator.name for estimator in found.estimators] == ["random_forest"]
+    assert (found.label, found.entities, found.splits) == (base.label, base.entities, base.splits)
+    path.write_text("extends: loud.yaml\nname: loud\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"in a circle: .*loud\.yaml -> .*loud\.yaml"):
+        task.load(str(path))
+    path.write_text("extends: gone.yaml\nname: loud\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"Cannot read the task file .*gone\.yaml"):
+        task.load(str(path))
+
+
+@pytest.mark.parametrize("name", ["popularity", "track_popularity"])
+def test_rows_of_popularity_0_are_left_out_in_a_task_of_their_own(name: str) -> None:
+    every, some = task.load(name), task.load(f"{name}_nonzero")
+    assert every.label == some.label is not None
+    (limit,) = set(some.table.where) - set(every.table.where)
+    assert (limit.column, limit.above) == (every.label.column, 0)
+    changed = ("name", "table", "limits")
+    assert some.model_dump(exclude=set(changed)) == every.model_dump(exclude=set(changed))
+
+
 def test_an_unknown_parameter_and_code_are_refused() -> None:
     text = songs.altered(
         songs.TASK,

@@ -436,14 +436,16 @@ def _source(place: Lake, task: Task, table: Path | None, release: int | None) ->
 
 
 def _print(lines: list[dict[str, Any]]) -> None:
+    from beatlake.learn.figures import BASELINE
+
     headline = [
         line
         for line in lines
         if line["unavailable"]
         or (
             line["headline_metric"]
-            # Of the baselines, those of the rung that counts; --format json has all.
-            and (line["headline"] or not line["estimator"].startswith("baseline: "))
+            # Of what stands beside, that of the rung that counts; --format json has all.
+            and (line["headline"] or not line["estimator"].startswith(BASELINE))
         )
     ]
     console.print_table(

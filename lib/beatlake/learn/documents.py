@@ -11,6 +11,7 @@ from beatlake.learn.card import (
     Gate,
     Importance,
     Leakage,
+    Variant,
     render,
 )
 from beatlake.learn.card import Rung as Shown
@@ -20,6 +21,9 @@ from beatlake.learn.rows import Prepared
 from beatlake.learn.source import Source
 from beatlake.learn.splits import PROMISES, Rung
 from beatlake.learn.task import GATES, Task
+
+#: What resampling is judged by: it may buy recall of the rare classes with calibration.
+_IMBALANCE = ("accuracy", "balanced_accuracy", "macro_f1", "pr_auc", "brier", "ece")
 
 
 def card(
@@ -34,6 +38,7 @@ def card(
     created: str,
     libraries: Mapping[str, str],
     sweep: Sequence[Mapping[str, float | int | None]] = (),
+    unresampled: Judged | None = None,
 ) -> dict[str, bytes]:
     """The card of one model as files by name.
 
@@ -49,6 +54,7 @@ def card(
         created: when, as ISO 8601.
         libraries: versions.
         sweep: the model with other numbers of clusters.
+        unresampled: the model without the task's resampling.
     """
     by_rung = {one.rung.name: one for one in own}
     facts = judged.model.facts()
@@ -104,6 +110,7 @@ def card(
             ),
             clusters=judged.clusters,
             sweep=tuple(sweep),
+            imbalance=_imbalance(task, judged, unresampled),
             inputs=dict(source.versions),
             libraries=dict(libraries),
             salt=task.splits.salt,
@@ -127,6 +134,15 @@ def _shown(rung: Rung, judged: Judged | None, metric: str) -> Shown:
         shared=dict(rung.shared),
         train_until=rung.train_until,
         tests_since=rung.tests_since,
+    )
+
+
+def _imbalance(task: Task, judged: Judged, unresampled: Judged | None) -> tuple[Variant, ...]:
+    if unresampled is None:
+        return ()
+    return tuple(
+        Variant(name, tuple(s for s in one.scores if s.slice is None and s.metric in _IMBALANCE))
+        for name, one in (("none", unresampled), (task.resampling.how, judged))
     )
 
 

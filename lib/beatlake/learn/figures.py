@@ -9,6 +9,8 @@ from beatlake.learn.splits import SIDES, Rung
 
 #: Begins the name of a baseline where that of an estimator stands.
 BASELINE = "baseline: "
+#: Begins that of an estimator that was fitted without the task's resampling, to stand beside.
+UNRESAMPLED = "unresampled: "
 
 
 def split(training_id: str, task: str, salt: str, rung: Rung) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from beatlake.lake import Lake, Stamp
 from beatlake.learn import registry
-from beatlake.learn.figures import BASELINE
+from beatlake.learn.figures import BASELINE, UNRESAMPLED
 from beatlake.learn.registry import Events, ModelError, Registered
 from beatlake.learn.task import RUNGS
 from beatlake.tables import ml
@@ -108,8 +108,9 @@ def ladder(
 ) -> list[dict[str, Any]]:
     """What models scored, a line per version, rung and metric, over all rows.
 
-    Lines are of one version, or of all models of the task's newest training; the baselines of each
-    rung come last. A rung that the table cannot have is a line with the reason.
+    Lines are of one version, or of all models of the task's newest training; what stands beside
+    them on each rung, unresampled models and baselines, comes last. A rung that the table cannot
+    have is a line with the reason.
 
     Args:
         lake: where they are registered.
@@ -149,7 +150,9 @@ def ladder(
         lines += [
             _line(newest[0], rung, score["estimator"], score)
             for score in scores
-            if score["rung"] == rung["rung"] and score["estimator"].startswith(BASELINE)
+            if score["rung"] == rung["rung"]
+            and score["estimator"].startswith((UNRESAMPLED, BASELINE))
+            and score["slice_name"] is None
         ]
     return lines
 

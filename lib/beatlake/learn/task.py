@@ -1,6 +1,8 @@
 """A task is data: which table, label, features, splits and estimators, in one YAML file.
 
-The built-in tasks are in ``conf/tasks/``; any file of the same shape does. An unknown key is an
+The built-in tasks are in ``conf/tasks/``; any file of the same shape does. One that differs from
+another in a few keys says so (``extends: popularity``, or a file beside it) and gives those alone:
+mappings are put into those of the other, and anything else takes its place. An unknown key is an
 error that names the near one.
 """
 
@@ -404,27 +406,58 @@ def load(name: str) -> Task:
     Raises:
         ConfigError: there is no such task or file, or every unknown or invalid key at once.
     """
-    if name in built_in():
-        return parse(conf_path("tasks", f"{name}.yaml").read_text(encoding="utf-8"), name)
-    path = Path(name)
-    if path.suffix not in (".yaml", ".yml"):
+    if name not in built_in() and Path(name).suffix not in (".yaml", ".yml"):
         near = difflib.get_close_matches(name, built_in(), n=1)
         hint = f"; did you mean {near[0]}?" if near else "."
         raise ConfigError(
             f"There is no task {name}{hint} There are {', '.join(built_in())}, and any .yaml file."
         )
-    try:
-        return parse(path.read_text(encoding="utf-8"), name)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"Cannot read the task file {name}: {error}.") from error
+    return _task(_tree(name, ()), name)
 
 
 def parse(text: str, origin: str) -> Task:
-    """The task that a YAML text holds.
+    """The task that a YAML text holds, which may extend a built-in one.
 
     Raises:
         ConfigError: it is not YAML, or every unknown or invalid key at once.
     """
+    return _task(_extended(_parsed(text, origin), Path(), (origin,)), origin)
+
+
+def _tree(name: str, by: tuple[str, ...]) -> dict[str, Any]:
+    """The keys of a built-in task or of a file, those of what it extends among them."""
+    if name in by:
+        raise ConfigError(f"Tasks extend one another in a circle: {' -> '.join((*by, name))}.")
+    if name in built_in():
+        text = conf_path("tasks", f"{name}.yaml").read_text(encoding="utf-8")
+    else:
+        try:
+            text = Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"Cannot read the task file {name}: {error}.") from error
+    return _extended(_parsed(text, name), Path(name).parent, (*by, name))
+
+
+def _extended(tree: dict[str, Any], folder: Path, by: tuple[str, ...]) -> dict[str, Any]:
+    if "extends" not in tree:
+        return tree
+    other = str(tree.pop("extends"))
+    return _merged(_tree(other if other in built_in() else str(folder / other), by), tree)
+
+
+def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """One mapping put into another, mappings within it likewise."""
+    found = dict(under)
+    for key, value in over.items():
+        inner = found.get(key)
+        if isinstance(inner, dict) and isinstance(value, dict):
+            found[key] = _merged(inner, value)
+        else:
+            found[key] = value
+    return found
+
+
+def _parsed(text: str, origin: str) -> dict[str, Any]:
     try:
         tree = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
@@ -433,6 +466,10 @@ def parse(text: str, origin: str) -> Task:
         raise ConfigError(f"{origin} is not valid YAML{where}.") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"{origin} must hold a mapping: name, table, label, features ...")
+    return tree
+
+
+def _task(tree: dict[str, Any], origin: str) -> Task:
     try:
         return Task.model_validate(tree)
     except ValidationError as error:

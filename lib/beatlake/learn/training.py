@@ -25,7 +25,7 @@ from beatlake.learn import estimators, figures, gates, registry, rows, splits, t
 from beatlake.learn.documents import card
 from beatlake.learn.engine import database
 from beatlake.learn.features import TrainingRows
-from beatlake.learn.figures import BASELINE
+from beatlake.learn.figures import BASELINE, UNRESAMPLED
 from beatlake.learn.judgement import Score
 from beatlake.learn.ladder import Climb, Judged
 from beatlake.learn.registry import Manifest
@@ -33,7 +33,7 @@ from beatlake.learn.rows import Prepared
 from beatlake.learn.source import Source
 from beatlake.learn.splits import Rung
 from beatlake.learn.sweeping import Line, swept
-from beatlake.learn.task import Task
+from beatlake.learn.task import Resampling, Task
 from beatlake.resources import Traversable
 from beatlake.tables import ml
 
@@ -68,6 +68,7 @@ class Training:
         verdicts: of the gates.
         manifests: of the registered models, in the task's order of estimators.
         sweeps: of estimators that were swept over numbers of clusters, by name.
+        unresampled: where the task resamples, each estimator on the headline rung without.
     """
 
     training_id: str
@@ -78,6 +79,7 @@ class Training:
     verdicts: list[gates.Verdict]
     manifests: list[Manifest]
     sweeps: Mapping[str, list[Line]] = field(default_factory=dict)
+    unresampled: Mapping[str, Judged] = field(default_factory=dict)
 
 
 def train(
@@ -122,7 +124,15 @@ def train(
                 for one in judged
                 if one.estimator.sweep and one.rung.name == headline.name
             }
-            training = Training(training_id, task, prepared, rungs, judged, verdicts, [], sweeps)
+            unresampled: dict[str, Judged] = {}
+            if task.resampling.how != "none":
+                say(f"Beside {task.resampling.how}, without resampling:")
+                asked = task.model_copy(update={"resampling": Resampling()})
+                plain = Climb(connection, asked, prepared, spark, scratch, say).rung(headline)
+                unresampled = {one.estimator.name: one for one in plain}
+            training = Training(
+                training_id, task, prepared, rungs, judged, verdicts, [], sweeps, unresampled
+            )
             manifests = _register(lake, training, source, connection)
     return replace(training, manifests=manifests)
 
@@ -280,6 +290,7 @@ def _store(
             created,
             libraries(),
             sweep,
+            training.unresampled.get(judged.estimator.name),
         )
         for name, content in shown.items():
             (folder / name).write_bytes(content)
@@ -297,10 +308,12 @@ def split_rows(training: Training) -> list[dict[str, object]]:
 
 
 def metric_rows(training: Training) -> Iterator[dict[str, object]]:
-    """Rows of `ml.metrics`, models first, then baselines by the headline metric."""
+    """Rows of `ml.metrics`: models, the same unresampled, and baselines by the headline metric."""
     base = training.training_id, training.task.name
     for judged in training.judged:
         yield from figures.metrics(*base, judged.rung.name, judged.estimator.name, judged.scores)
+    for name, judged in training.unresampled.items():
+        yield from figures.metrics(*base, judged.rung.name, f"{UNRESAMPLED}{name}", judged.scores)
     seen = set()
     for judged in training.judged:
         if judged.verdict is None or judged.rung.name in seen:

@@ -190,6 +190,11 @@ def _imbalance(facts: CardFacts) -> Iterator[Table | Paragraph]:
     if not facts.imbalance:
         return
     yield _variants("Each resampler, fitted on training rows alone, beside none.", facts.imbalance)
+    if not any(variant.wrong for variant in facts.imbalance):
+        yield Paragraph(
+            f"What the same resampler gives before the split: beatlake resampling --task"
+            f" {facts.task}."
+        )
     for variant in facts.imbalance:
         if variant.wrong:
             yield Paragraph(f"{variant.name} is wrong: {variant.wrong}", strong=True)
