@@ -23,6 +23,8 @@ from beatlake.exchange import (
     select,
     write,
 )
+from beatlake.exchange.query import use_cores, views_of
+from beatlake.exchange.tasks import Deal
 from beatlake.integrate.common import kept, merged, one_per_key
 from beatlake.quality.counting import Count, Tally
 from beatlake.tables.spec import Column, SpecError, Table
@@ -108,6 +110,22 @@ def test_rows_of_equal_keys_meet_and_every_row_is_counted_once(
     assert sorted(rows, key=lambda row: str(row["town"])) == [
         {"town": town, "country": countries.get(town), "n_sales": 30} for town in sorted(TOWNS)
     ]
+
+
+def test_rows_that_a_task_of_many_cores_hands_on_go_where_their_keys_say() -> None:
+    keys = pa.array(range(1_000_000))
+    pieces = [pa.table({"key": keys.slice(at, 50_000)}) for at in range(0, len(keys), 50_000)]
+    use_cores(4)
+    try:
+        dealt = list(Deal(0, ("key",), 4)(((piece, []) for piece in pieces), []))
+    finally:
+        use_cores(1)
+    found = [(p.bucket, pa.ipc.open_stream(p.rows).read_all().column("key")) for p in dealt]
+    assert sum(len(own) for _, own in found) == len(keys)
+    for bucket, own in found:
+        with views_of({"own": pa.table({"key": own})}) as views:
+            others = f"SELECT count(*) FROM own WHERE hash(key) % 4 <> {bucket}"
+            assert views.execute(others).fetchall() == [(0,)]
 
 
 @TASKS

@@ -125,7 +125,7 @@ class Query:
         """
         sources = self.sources.items()
         with views_of({name: _schema(source).empty_table() for name, source in sources}) as views:
-            return _going_on(views, views.sql(self.sql).to_arrow_table(), self).schema
+            return _going_on(views.sql(self.sql).to_arrow_table(), self).schema
 
     def of_kind(self, kind: type[Kind]) -> list[tuple[str, Kind]]:
         """Its sources of a kind by name, in their order."""
@@ -185,7 +185,7 @@ def answer(
         for piece in itertools.chain([first], pieces):
             beside.register("result", piece)
             tallies = _totals(beside, "result", query.counts)
-            yield _going_on(beside, piece, query), tallies
+            yield _going_on(piece, query), tallies
 
 
 @dataclass(frozen=True)
@@ -271,13 +271,21 @@ def _files(table: Stored) -> str:
     return f"read_parquet([{listed}], hive_partitioning = false)"
 
 
-def _going_on(views: duckdb.DuckDBPyConnection, result: pa.Table, query: Query) -> pa.Table:
+def of_each_row(rows: pa.Table, expression: str) -> pa.ChunkedArray:
+    """The value of an SQL expression for each row, in the order of the rows.
+
+    Which queries do not keep that are computed by several cores.
+    """
+    with _in_order().cursor() as views:
+        views.register("rows", rows)
+        return views.sql(f"SELECT {expression} FROM rows").to_arrow_table().column(0)
+
+
+def _going_on(result: pa.Table, query: Query) -> pa.Table:
     shown = result.select([name for name in result.column_names if not name.startswith("_")])
     if query.keep is None:
         return shown
-    views.register("result", result)
-    kept = views.sql(f"SELECT ({query.keep}) IS TRUE AS kept FROM result").to_arrow_table()
-    return shown.filter(kept.column(0))
+    return shown.filter(of_each_row(result, f"({query.keep}) IS TRUE"))
 
 
 def _totals(views: duckdb.DuckDBPyConnection, rows: str, counts: Sequence[Count]) -> list[Tally]:
@@ -305,6 +313,21 @@ def _database() -> duckdb.DuckDBPyConnection:
             # No query depends on the order of rows.
             "preserve_insertion_order": False,
             "temp_directory": os.path.join(folder, f"duckdb-{os.getpid()}"),
+            "python_enable_replacements": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        },
+    )
+
+
+@cache
+def _in_order() -> duckdb.DuckDBPyConnection:
+    """The worker's other database, whose answers follow the order of what they are computed of."""
+    return duckdb.connect(
+        ":memory:",
+        config={
+            "threads": 1,
+            "preserve_insertion_order": True,
             "python_enable_replacements": False,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,

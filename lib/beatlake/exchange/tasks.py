@@ -21,6 +21,7 @@ from beatlake.exchange.query import (
     Whole,
     answer,
     gathered,
+    of_each_row,
     use_cores,
     views_of,
 )
@@ -100,10 +101,8 @@ class Deal:
         if self.lasting:
             (key,) = self.by
             return bucket_of(rows.column(key), self.buckets)
-        number = f"(hash({', '.join(self.by)}) % {self.buckets})::BIGINT AS bucket"
-        with views_of({"dealt": rows}) as views:
-            found = views.sql(f"SELECT {number} FROM dealt").to_arrow_table().column(0)
-        numbers: npt.NDArray[np.int64] = found.to_numpy()
+        number = of_each_row(rows, f"(hash({', '.join(self.by)}) % {self.buckets})::BIGINT")
+        numbers: npt.NDArray[np.int64] = number.to_numpy()
         return numbers
 
 
