@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 import songs
 
 from beatlake.errors import LeakError
-from beatlake.learn import gates, splits
+from beatlake.learn import alike, gates, splits
 from beatlake.learn.features import TrainingRows
 from beatlake.learn.gates import Verdict
 
@@ -31,6 +33,7 @@ def verdicts(given: Songs, folder: Path, text: str = songs.TASK) -> list[Verdict
             if not rung.unavailable:
                 found += gates.of_rung(ready.connection, rung, ready.task.features.list)
         (headline,) = (rung for rung in rungs if rung.name == "artist")
+        found += gates.of_test_side(ready.connection, ready.task, ready.prepared, headline)
         rows = TrainingRows.of(ready.connection, headline, watched=False)
         return found + gates.of_features(ready.task, rows)
 
@@ -110,6 +113,77 @@ def test_a_planted_leak_is_caught(name: str, tmp_path: Path) -> None:
 def test_a_rare_class_does_not_pass_for_a_leak(tmp_path: Path) -> None:
     given = [{**s, "hit": "yes" if i % 150 == 0 else "no"} for i, s in enumerate(songs.made(900))]
     assert not broken(verdicts(given, tmp_path))
+
+
+@pytest.mark.parametrize("with_the_row", [True, False])
+@pytest.mark.parametrize("text", [songs.TASK, NUMBER], ids=["classes", "number"])
+def test_a_mean_of_the_label_over_an_artists_whole_career_is_caught(
+    with_the_row: bool, text: str, tmp_path: Path
+) -> None:
+    given = songs.made(600)
+    label = {song["track"]: float(song["hit"] == "yes") for song in given}
+    if text == NUMBER:
+        label = {song["track"]: song["plays"] for song in given}
+    by_artist: dict[str, list[str]] = {}
+    for song in given:
+        by_artist.setdefault(song["artist"].split(" feat. ")[0], []).append(song["track"])
+
+    def mean(song: dict[str, Any]) -> float:
+        own = list(by_artist[song["artist"].split(" feat. ")[0]])
+        if not with_the_row:
+            own.remove(song["track"])
+        return float(np.mean([label[track] for track in own])) if own else 0.0
+
+    planted = [{**song, "valence": mean(song)} for song in given]
+    assert "label_of_later_rows" in broken(verdicts(planted, tmp_path, text))
+
+
+def test_rows_made_between_two_others_are_counted(tmp_path: Path) -> None:
+    """Half of the test rows are put between two training rows, the others stay where they were."""
+    with songs.ready(songs.made(500, artists=200), tmp_path) as ready:
+        rungs = splits.assign(ready.connection, ready.prepared, ready.task.splits)
+        (rung,) = (rung for rung in rungs if rung.name == "artist")
+        numbers = alike.columns(ready.connection, ready.task.features.list)
+        assert alike.between(ready.connection, rung, numbers).found == 0
+        sides = {
+            side: ready.connection.execute(
+                f"SELECT row_id, f_energy, f_tempo, f_valence FROM prepared JOIN {rung.table}"
+                f" USING (row_id) WHERE side = '{side}' ORDER BY row_id"
+            ).fetchall()
+            for side in ("train", "test")
+        }
+        known = np.array([row[1:] for row in sides["train"]], dtype=float)
+        made = sides["test"][::2]
+        for (name, *_), parent in zip(made, known, strict=False):
+            apart = np.linalg.norm((known - parent) / known.std(axis=0), axis=1)
+            # The nearest that is no copy of it.
+            other = known[np.argmin(np.where(apart > 0, apart, np.inf))]
+            ready.connection.execute(
+                "UPDATE prepared SET f_energy = ?, f_tempo = ?, f_valence = ? WHERE row_id = ?",
+                [*(parent + 0.3 * (other - parent)).tolist(), name],
+            )
+        found = alike.between(ready.connection, rung, numbers)
+    assert (found.found, found.of) == (len(made), rung.counts["test"])
+
+
+def test_a_test_side_unlike_all_rows_is_caught_where_chance_does_not_make_it(
+    tmp_path: Path,
+) -> None:
+    given = songs.made(800, artists=200)
+    bare = [{**s, "artist": s["artist"] if s["plays"] > 90 else None} for s in given]
+    for text in (songs.TASK, NUMBER):
+        assert "test_unlike_population" in broken(verdicts(bare, tmp_path, text))
+    # A few artists of one label each make shares that differ by chance, and that is no leak.
+    few = [{**s, "hit": "yes" if hash_of(s["artist"]) < 0.3 else "no"} for s in songs.made(500)]
+    found = verdicts(few, tmp_path)
+    assert "test_unlike_population" not in broken(found)
+    (said,) = (v.found for v in found if v.gate == "test_unlike_population")
+    assert re.fullmatch(r"(no|yes) is 0\.\d+ on the test side and 0\.\d+ over all rows", said)
+
+
+def hash_of(artist: str) -> float:
+    main, *_ = artist.split(" feat. ")
+    return int(hashlib.sha256(main.encode()).hexdigest()[:8], 16) / 2**32
 
 
 @pytest.mark.parametrize("gate", ["recordings", "artists"])

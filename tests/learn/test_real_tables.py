@@ -17,6 +17,7 @@ from beatlake import cli
 from beatlake.lake import Lake
 from beatlake.learn import gates, promotion, rows, source, splits, task
 from beatlake.learn.engine import database
+from beatlake.learn.features import TrainingRows
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -82,10 +83,16 @@ def test_the_rows_are_those_that_were_counted(name: str, tmp_path: Path) -> None
             assert prepared.rows == 28_356
         else:
             assert prepared.rows == 32_833
+        found = []
         for rung in splits.assign(connection, prepared, asked.splits):
             if not rung.unavailable:
-                found = gates.of_rung(connection, rung, asked.features.list)
-                assert [verdict.gate for verdict in found if not verdict.passed] == []
+                found += gates.of_rung(connection, rung, asked.features.list)
+            if rung.name == asked.splits.headline:
+                found += gates.of_test_side(connection, asked, prepared, rung)
+                training = TrainingRows.of(connection, rung, watched=False)
+                found += gates.of_features(asked, training)
+        assert len(found) > 10
+        assert [verdict.gate for verdict in found if not verdict.passed] == []
 
 
 @pytest.mark.full

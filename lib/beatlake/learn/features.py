@@ -70,13 +70,13 @@ class TrainingRows:
         )
         if str(found.type) in ("string", "large_string"):
             return np.array(found.to_pylist(), dtype=object)
-        return _floats(found)
+        return floats(found)
 
 
 _TRAINING = object()
 
 
-def _floats(values: pa.ChunkedArray) -> Array:
+def floats(values: pa.ChunkedArray) -> Array:
     """Numbers, NaN where there is none."""
     found: Array = values.cast("float64").to_numpy()
     return found
@@ -318,6 +318,6 @@ def _applied(name: str, values: Array) -> Array:
     try:
         connection.register("numbers", pa.table({"x": pa.array(values, from_pandas=True)}))
         found = connection.sql(f"SELECT {_pre(name, 'x')} AS y FROM numbers").to_arrow_table()
-        return _floats(found.column("y"))
+        return floats(found.column("y"))
     finally:
         connection.close()

@@ -2,45 +2,38 @@
 
 A gate that is broken refuses the model (exit code 5), unless the task acknowledges it by name with
 a reason, which then stands in the model's card and manifest.
-
-Thresholds: a feature that alone tells a class from the others with an AUC above 0.95, that orders a
-number's rows as the label does (|Spearman| above 0.999), or from which a tree of depth 3 gives the
-label at 0.99 (balanced accuracy of each class against the others on rows that the tree has not
-seen; R² for a number) knows the label. AUC and Spearman are of ranks, so that no transform hides a
-leak; a missing value counts as one below all others, since what is missing may give the label, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from beatlake.errors import LeakError
-from beatlake.learn.engine import one, quoted, text
+from beatlake.learn import alike, giveaways, representative
+from beatlake.learn.engine import one, text
 from beatlake.learn.features import TrainingRows
-from beatlake.learn.rows import TEXTS
+from beatlake.learn.rows import Prepared
 from beatlake.learn.splits import FITTING, PROMISES, Rung
 from beatlake.learn.task import Feature, Task
 
 if TYPE_CHECKING:
     import duckdb
 
-Array: TypeAlias = npt.NDArray[Any]
-
-_AUC, _SPEARMAN, _TREE = 0.95, 0.999, 0.99
-#: Rows that a feature is judged on, the first in the order of the hash.
-_SAMPLE = 20_000
-#: A class of fewer rows in the sample says nothing about a feature.
-_CLASS_ROWS = 20
+#: What a gate of features finds where none breaks it.
+_FINE = {
+    "single_feature_auc": "no feature alone tells the classes apart",
+    "feature_is_label": "no feature alone gives the label",
+    "lineage_of_label": "no feature is made of the label's column",
+    "label_of_later_rows": "no feature is an artist's label over all days",
+}
 #: Share of test rows that may repeat all numbers of a training row: what chance and rounding give.
 _SAME_SOUND = 0.02
 _ONE = {"recording": "a recording", "artist": "an artist"}
-#: Rows agree by chance in fewer features, or in ones of fewer values.
-_SOUND_COLUMNS, _SOUND_VALUES = 3, 100
+#: How far a share of the test side may lie from that of all rows, and a mean, in standard
+#: deviations; and how many standard errors of what a hash deals make that more than chance.
+_UNLIKE_SHARE, _UNLIKE_NUMBER, _UNLIKE_Z = 0.05, 0.25, 4.0
 
 
 @dataclass(frozen=True)
@@ -82,28 +75,47 @@ def _same_sound(
     connection: duckdb.DuckDBPyConnection, rung: Rung, features: Sequence[Feature]
 ) -> list[Verdict]:
     """Test rows all of whose numbers stand in a training row: a recording under another name."""
-    given = [quoted(f"f_{f.name}") for f in features if f.form not in TEXTS]
-    if not given:
+    numbers = alike.columns(connection, features)
+    if not numbers:
         return []
-    counted = one(
-        connection, f"SELECT {', '.join(f'count(DISTINCT {name})' for name in given)} FROM prepared"
-    )
-    numbers = [name for name, n in zip(given, counted, strict=True) if n >= _SOUND_VALUES]
-    if len(numbers) < _SOUND_COLUMNS:
-        return []
-    sound = f"struct_pack({', '.join(f'c{i} := {name}' for i, name in enumerate(numbers))})"
-    rows = f"SELECT {sound} AS sound, side FROM prepared JOIN {rung.table} USING (row_id)"
-    (same,) = one(
-        connection,
-        f"SELECT count(*) FROM ({rows}) WHERE side = 'test' AND sound IN"
-        f" (SELECT sound FROM ({rows}) WHERE side IN ({_listed(FITTING)}))",
-    )
-    share_ = same / rung.counts["test"]
+    same = alike.repeated(connection, rung, numbers)
     said = (
-        f"{same:,} of {rung.counts['test']:,} test rows ({share_:.1%}) repeat every number of a"
-        f" training row (at most {_SAME_SOUND:.0%} do by chance)"
+        f"{_of(same)} repeat every number of a training row (at most {_SAME_SOUND:.0%} do by"
+        " chance)"
     )
-    return [Verdict("same_sound_on_both_sides", rung.name, share_ <= _SAME_SOUND, said)]
+    return [Verdict("same_sound_on_both_sides", rung.name, _few(same), said)]
+
+
+def of_test_side(
+    connection: duckdb.DuckDBPyConnection, task: Task, prepared: Prepared, rung: Rung
+) -> list[Verdict]:
+    """Hold the rows of the headline rung's test side to being rows of the world, and like all."""
+    verdicts = []
+    numbers = alike.columns(connection, task.features.list)
+    if numbers and "recording" in PROMISES[rung.name]:
+        made = alike.between(connection, rung, numbers)
+        said = (
+            f"{_of(made)} lie on a straight line between two training rows, as rows do that were"
+            " interpolated before the split"
+        )
+        verdicts.append(Verdict("interpolated_on_both_sides", rung.name, _few(made), said))
+    # What is new in time may differ, and that is no fault of the split.
+    if task.kind != "clusters" and "date" not in PROMISES[rung.name]:
+        apart = representative.furthest(connection, rung, prepared, task.splits.test)
+        far = _UNLIKE_NUMBER if task.kind == "number" else _UNLIKE_SHARE
+        passed = apart.size <= far or apart.z <= _UNLIKE_Z
+        sides = f"{apart.test:.3g} on the test side and {apart.population:.3g} over all rows"
+        said = f"{apart.what} is {sides}"
+        verdicts.append(Verdict("test_unlike_population", rung.name, passed, said))
+    return verdicts
+
+
+def _of(share: alike.Share) -> str:
+    return f"{share.found:,} of {share.of:,} test rows ({share.found / max(share.of, 1):.1%})"
+
+
+def _few(share: alike.Share) -> bool:
+    return share.found <= _SAME_SOUND * share.of
 
 
 def _listed(sides: Iterable[str]) -> str:
@@ -118,129 +130,13 @@ def of_features(task: Task, rows: TrainingRows) -> list[Verdict]:
     """
     if task.label is None:
         return []
-    label = rows.column("label")[:_SAMPLE]
-    auc: dict[str, str] = {}
-    gives: dict[str, str] = {}
-    for feature in task.features.list:
-        values = rows.column(f"f_{feature.name}")[:_SAMPLE]
-        of_text = feature.form in TEXTS
-        numbers, truth = _coded(values, label) if of_text else (values, label)
-        if task.label.kind == "classes":
-            best = _auc(numbers, truth)
-            if best is not None and best > _AUC:
-                auc[feature.name] = f"AUC {best:.3f}"
-        spearman = 0.0 if of_text else _spearman(numbers, truth)
-        if abs(spearman) > _SPEARMAN:
-            gives[feature.name] = f"Spearman {spearman:.4f}"
-        else:
-            tree = _tree(numbers, truth, task.label.kind == "classes")
-            if tree is not None and tree >= _TREE:
-                gives[feature.name] = f"a tree of depth 3 gives the label at {tree:.3f}"
-    lineage = _from_label(task)
-    return [
-        _verdict("single_feature_auc", auc, "no feature alone tells the classes apart"),
-        _verdict("feature_is_label", gives, "no feature alone gives the label"),
-        _verdict("lineage_of_label", lineage, "no feature is made of the label's column"),
-    ]
+    found = giveaways.found(task, rows)
+    return [_verdict(gate, found[gate], fine) for gate, fine in _FINE.items()]
 
 
 def _verdict(gate: str, broken: Mapping[str, str], fine: str) -> Verdict:
     found = "; ".join(f"{name}: {what}" for name, what in broken.items()) or fine
     return Verdict(gate, None, not broken, found)
-
-
-def _from_label(task: Task) -> dict[str, str]:
-    """Features whose column is the label's, or was computed from it by the task's own account."""
-    assert task.label is not None
-    target = task.label.column
-    broken = {}
-    for feature in task.features.list:
-        seen: set[str] = set()
-        waiting = list(feature.columns)
-        while waiting:
-            column = waiting.pop()
-            if column not in seen:
-                seen.add(column)
-                waiting += task.features.lineage.get(column, ())
-        if target in seen:
-            broken[feature.name] = (
-                f"is {target}" if feature.column == target else f"is computed from {target}"
-            )
-    return broken
-
-
-def _coded(values: Array, label: Array) -> tuple[Array, Array]:
-    """Texts of every other row as numbers, and the labels of these rows.
-
-    The number is the mean label of equal texts in the rows between, so that a text that stands in
-    one row does not give that row's own label.
-    """
-    sums: dict[object, list[float]] = {}
-    for value, y in zip(values[::2], label[::2], strict=True):
-        entry = sums.setdefault(value, [0.0, 0.0])
-        entry[0] += y
-        entry[1] += 1
-    overall = float(label[::2].mean())
-    means = {value: total / count for value, (total, count) in sums.items()}
-    return np.array([means.get(value, overall) for value in values[1::2]]), label[1::2]
-
-
-def _ranks(values: Array) -> Array:
-    from scipy.stats import rankdata
-
-    lowest = np.nanmin(values) - 1 if not np.isnan(values).all() else 0.0
-    ranks: Array = rankdata(np.where(np.isnan(values), lowest, values))
-    return ranks
-
-
-def _auc(values: Array, label: Array) -> float | None:
-    """The AUC of a feature for a class against the rest, averaged over classes by their rows.
-
-    A feature may be high or low for a class, so that the better of both directions counts.
-    """
-    ranks = _ranks(values)
-    total, weight = 0.0, 0
-    for code in np.unique(label):
-        inside = label == code
-        n, m = int(inside.sum()), int((~inside).sum())
-        if min(n, m) < _CLASS_ROWS:
-            continue
-        auc = (ranks[inside].sum() - n * (n + 1) / 2) / (n * m)
-        total += max(auc, 1 - auc) * n
-        weight += n
-    return total / weight if weight else None
-
-
-def _spearman(values: Array, label: Array) -> float:
-    first, second = _ranks(values), _ranks(label)
-    if len(first) < _CLASS_ROWS or first.std() == 0 or second.std() == 0:
-        return 0.0
-    return float(np.corrcoef(first, second)[0, 1])
-
-
-def _tree(values: Array, label: Array, classes: bool) -> float | None:
-    """How well a tree of depth 3 on one feature gives the label of rows that it has not seen."""
-    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
-
-    known = _ranks(values)[:, None]
-    half = len(known) // 2
-    if half < _CLASS_ROWS:
-        return None
-    if not classes:
-        fitted = DecisionTreeRegressor(max_depth=3, random_state=0).fit(known[:half], label[:half])
-        spread = ((label[half:] - label[half:].mean()) ** 2).sum()
-        missed = ((label[half:] - fitted.predict(known[half:])) ** 2).sum()
-        return float(1 - missed / spread) if spread else None
-    recalls = []
-    for code in np.unique(label):
-        inside = label == code
-        if min(inside[:half].sum(), inside[half:].sum(), (~inside[half:]).sum()) < _CLASS_ROWS:
-            continue
-        tree = DecisionTreeClassifier(max_depth=3, random_state=0, class_weight="balanced")
-        predicted = tree.fit(known[:half], inside[:half]).predict(known[half:])
-        truth = inside[half:]
-        recalls.append((predicted[truth].mean() + (~predicted[~truth]).mean()) / 2)
-    return float(np.mean(recalls)) if recalls else None
 
 
 def of_score(task: Task, rung: str, value: float | None) -> list[Verdict]:

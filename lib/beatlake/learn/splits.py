@@ -48,6 +48,14 @@ _NEEDS: Mapping[str, tuple[str, ...]] = {
     "time": ("date",),
     "artist_time": ("artist", "date"),
 }
+#: What a side is chosen by: what the key names, and its column.
+DEALT_BY: Mapping[str, tuple[str, str]] = {
+    "random": ("row", "row_id"),
+    "recording": ("recording", "recording"),
+    "artist": ("artist", "artist"),
+    "time": ("recording", "recording"),
+    "artist_time": ("artist", "artist"),
+}
 _KEPT_APART = {"recording": "recordings", "artist": "artists"}
 
 
@@ -179,13 +187,7 @@ def _keys(name: str) -> str:
 
 def _chosen(name: str, splits: Splits, test_from: str | None, watch_from: str | None) -> str:
     """SQL of the side by the row alone, before anything is purged."""
-    kind, key = {
-        "random": ("row", "row_id"),
-        "recording": ("recording", "recording"),
-        "artist": ("artist", "artist"),
-        "time": ("recording", "recording"),
-        "artist_time": ("artist", "artist"),
-    }[name]
+    kind, key = DEALT_BY[name]
     drawn = f"{share(splits.salt, kind, key)} < {splits.test!r}"
     watches = f"{share(splits.salt, f'watch {kind}', key)} < {splits.validation!r}"
     if "date" not in PROMISES[name]:

@@ -50,10 +50,13 @@ GATES = {
     "recordings_on_both_sides": "L1.4",
     "artists_on_both_sides": "L3.2",
     "same_sound_on_both_sides": "L1.4",
+    "interpolated_on_both_sides": "L1.2",
+    "test_unlike_population": "L3.3",
     "training_after_test": "L3.1",
     "single_feature_auc": "L2",
     "feature_is_label": "L2",
     "lineage_of_label": "L2",
+    "label_of_later_rows": "L3.1",
     "score_above_ceiling": "",
 }
 

@@ -156,6 +156,7 @@ def examined(
         if not rung.unavailable
         for verdict in gates.of_rung(connection, rung, task.features.list)
     ]
+    verdicts += gates.of_test_side(connection, task, prepared, headline)
     verdicts += gates.of_features(task, TrainingRows.of(connection, headline, watched=False))
     return rungs, headline, gates.settle(task, verdicts)
 
