@@ -121,9 +121,9 @@ def _rungs(
             rungs.append(Rung(rung.name, why))
         elif in_time and manifest.train_until is None:
             rungs.append(Rung(rung.name, "nobody knows of what days the model's training rows are"))
-        elif in_time and not rung.counts.get("test"):
+        elif in_time and rung.counts and not rung.counts["test"]:
             why = f"no row came out after those that trained, which run to {manifest.train_until}"
-            rungs.append(Rung(rung.name, rung.unavailable if prepared.lacks else why))
+            rungs.append(Rung(rung.name, why))
         elif rung.unavailable:
             rungs.append(rung)
         else:
