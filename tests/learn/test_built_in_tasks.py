@@ -102,6 +102,7 @@ def test_a_built_in_task_takes_recordings_and_passes_its_gates(
             found += gates.of_rung(connection, rung, asked.features.list)
         training = TrainingRows.of(connection, rungs[2], watched=True)
         found += gates.of_features(asked, training)
+        found += gates.of_test_side(connection, asked, prepared, rungs[2])
         assert [v.gate for v in found if not v.passed] == []
         columns = fit(asked.features.list, asked.features.scale, training)
         assert "time_signature" in columns.left_out
