@@ -107,6 +107,9 @@ class Settings(Section):
     parallel_stages: int = Field(
         4, ge=1, le=16, description="Stages that may run side by side in one Spark application."
     )
+    parallel_fits: int = Field(
+        2, ge=1, le=64, description="Candidates of a search that may be fitted side by side."
+    )
 
     def recorded(self) -> dict[str, Any]:
         """The settings as records and people may see them: without secrets."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import songs
 from beatlake import cli
 from beatlake.config import ConfigError
 from beatlake.learn import estimators, task
+from beatlake.learn.candidates import candidates
 
 EXAMPLES = Path(__file__).parents[2] / "conf" / "tasks" / "examples"
 
@@ -26,6 +28,16 @@ def test_an_example_has_the_name_of_its_file(path: Path) -> None:
     found = task.load(str(path))
     assert found.name == path.stem
     estimators.check(found)
+
+
+def test_what_the_readme_says_of_estimators_is_a_task() -> None:
+    readme = Path(__file__).parents[2] / "README.md"
+    (said,) = re.findall(r"```yaml\n(estimators:.*?)```", readme.read_text(encoding="utf-8"), re.S)
+    found = task.parse(re.sub(r"estimators:\n.*\n", said, songs.TASK), "README.md")
+    estimators.check(found)
+    (estimator,) = found.estimators
+    assert estimator.search is not None
+    assert len(candidates(estimator.search, estimator.name, found.seed)) == 20
 
 
 def test_built_in_tasks_use_columns_of_the_table_that_they_name() -> None:

@@ -79,7 +79,7 @@ def train(
     place = Lake(lake)
     source = _source(place, asked, table, release)
     say = (lambda _: None) if quiet else (lambda said: typer.echo(console.clean(said)))
-    done = learn(_fitting(settled), place, asked, source, say)
+    done = learn(_fitting(settled), place, asked, source, say, settled.parallel_fits)
     if quiet:
         return
     for manifest in done.manifests:

@@ -11,9 +11,11 @@ from beatlake.learn import estimators, rows
 from beatlake.learn.engine import database
 from beatlake.learn.judgement import Predictions, difference
 from beatlake.learn.ladder import Climb
+from beatlake.learn.sides import Sides
 from beatlake.learn.source import Source
 from beatlake.learn.task import Task
 from beatlake.learn.training import examined
+from beatlake.learn.tuning import Tuner
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -48,7 +50,8 @@ def ablate(spark: SparkSession, task: Task, source: Source) -> list[dict[str, An
                 asked = task.model_copy(
                     update={"features": features, "estimators": task.estimators[:1]}
                 )
-                (judged,) = Climb(connection, asked, prepared, spark, scratch).rung(headline)
+                sides = Sides(connection, asked, prepared, scratch)
+                (judged,) = Climb(Tuner(sides, spark)).rung(headline)
                 assert judged.predictions is not None
                 return judged.predictions
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from beatlake.learn.card import (
+    BEFORE,
     TRAINING,
     CardFacts,
     FeatureGroup,
     Gate,
     Importance,
     Leakage,
+    Tried,
     Variant,
     render,
 )
@@ -21,6 +23,7 @@ from beatlake.learn.rows import Prepared
 from beatlake.learn.source import Source
 from beatlake.learn.splits import PROMISES, Rung
 from beatlake.learn.task import GATES, Task
+from beatlake.learn.tuning import Candidate, Choice
 
 #: What resampling is judged by: it may buy recall of the rare classes with calibration.
 _IMBALANCE = ("accuracy", "balanced_accuracy", "macro_f1", "pr_auc", "brier", "ece")
@@ -74,6 +77,7 @@ def card(
             rungs=tuple(_shown(rung, by_rung.get(rung.name), metric) for rung in rungs),
             verdict=judged.verdict,
             parameters=dict(judged.estimator.parameters),
+            tried=tuple(_tried(choice) for choice in judged.choices),
             features=tuple(
                 FeatureGroup(
                     name, tuple(f.name for f in group.features), group.known, group.hindsight
@@ -98,7 +102,7 @@ def card(
                         else {}
                     ),
                 },
-                selected={"features and parameters": "the task file, before any row was seen"},
+                selected=_selected(judged.choices),
                 train_until=judged.rung.train_until,
                 test_from=judged.rung.tests_since,
                 from_label=_broken(by_kind.get("lineage_of_label")),
@@ -118,6 +122,40 @@ def card(
             limits=(*task.limits, *_limits(task, prepared, judged)),
         )
     )
+
+
+def _tried(choice: Choice) -> Tried:
+    if choice.step == "search":
+        title = f"Parameters, {choice.how}."
+        names = [_parameters(one, choice.candidates) for one in choice.candidates]
+    else:
+        gone = ", ".join(choice.dropped) or "none"
+        title = f"Recursive elimination of features. Eliminated, the first to go first: {gone}."
+        names = [f"{one.features} features" for one in choice.candidates]
+    rows = zip(names, choice.candidates, strict=True)
+    return Tried(
+        title,
+        choice.metric,
+        tuple((name, one.values, place == choice.chosen) for place, (name, one) in enumerate(rows)),
+    )
+
+
+def _parameters(one: Candidate, beside: Sequence[Candidate]) -> str:
+    """Those parameters of a candidate in which candidates differ."""
+    return ", ".join(
+        f"{name} {value}"
+        for name, value in one.parameters.items()
+        if any(other.parameters[name] != value for other in beside)
+    )
+
+
+def _selected(choices: Sequence[Choice]) -> dict[str, str]:
+    before = f"the task file, {BEFORE}"
+    steps = {choice.step for choice in choices}
+    return {
+        "features": TRAINING if "elimination" in steps else before,
+        "parameters": TRAINING if "search" in steps else before,
+    }
 
 
 def _shown(rung: Rung, judged: Judged | None, metric: str) -> Shown:

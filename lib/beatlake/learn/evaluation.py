@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING
 
 from beatlake.errors import InputError
 from beatlake.lake import Lake, Stamp
-from beatlake.learn import figures, folds, gates, registry, rows, splits, trained_on
+from beatlake.learn import figures, gates, ladder, registry, rows, splits, trained_on
 from beatlake.learn.engine import database
-from beatlake.learn.ladder import Climb, Said
+from beatlake.learn.ladder import Said
 from beatlake.learn.registry import ModelError, Registered
 from beatlake.learn.rows import Prepared
+from beatlake.learn.sides import Sides
 from beatlake.learn.source import Source
 from beatlake.learn.splits import PROMISES, Rung
 from beatlake.learn.training import code_version, identifier
@@ -86,13 +87,14 @@ def evaluate(
             prepared = rows.prepare(connection, task, source, known)
             say(f"{prepared.rows:,} rows of {source.described}")
             rungs = _rungs(connection, found, prepared)
-            # Without Spark nothing can be fitted, and here nothing is.
-            climb = Climb(connection, task, prepared, spark, scratch, say)  # type: ignore[arg-type]
+            sides = Sides(connection, task, prepared, scratch)
             said = {
-                rung.name: _said(climb, found, spark, rung)
+                rung.name: _said(sides, found, spark, rung)
                 for rung in rungs
                 if not rung.unavailable
             }
+            for name, one in said.items():
+                say(f"{name}: {one.score(manifest.metric)}")
     if not said:
         why = "; ".join(f"{rung.name}: {rung.unavailable}" for rung in rungs)
         raise InputError(f"No rung of {source.described} can judge this model: {why}.")
@@ -143,14 +145,10 @@ def _test_from(found: Registered) -> str | None:
     return str(dt.date.fromisoformat(manifest.train_until) + dt.timedelta(days=1))
 
 
-def _said(climb: Climb, found: Registered, spark: SparkSession | None, rung: Rung) -> Said:
-    test = folds.table(climb.connection, rung, found.fitted, ("test",))
+def _said(sides: Sides, found: Registered, spark: SparkSession | None, rung: Rung) -> Said:
+    test = sides.test(rung, found.fitted)
     answer = found.load().predict(spark, test)
-    known = tuple(found.manifest.known_classes)
-    said = climb.said(rung, found.fitted, known, test, answer)
-    score = said.score(found.manifest.metric)
-    climb.say(f"{rung.name}: {score}")
-    return said
+    return ladder.said(sides, rung, found.fitted, tuple(found.manifest.known_classes), test, answer)
 
 
 def _headline(said: Said | None, metric: str) -> dict[str, float | None]:

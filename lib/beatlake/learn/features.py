@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -142,6 +142,19 @@ class FittedFeatures:
     def names(self) -> tuple[str, ...]:
         """The columns' names, in order."""
         return tuple(column.name for column in self.columns)
+
+    def only(self, features: Collection[str], why: str) -> FittedFeatures:
+        """The columns of some features; the others are left out, and the reason kept."""
+        columns = tuple(column for column in self.columns if column.feature in features)
+        gone = {c.feature: why for c in self.columns if c.feature not in features}
+        return FittedFeatures(columns, {**self.left_out, **gone})
+
+    def by_feature(self, values: Mapping[str, float]) -> dict[str, float]:
+        """Sums of what columns have, by the feature that they are made of."""
+        found: dict[str, float] = {}
+        for column in self.columns:
+            found[column.feature] = found.get(column.feature, 0.0) + values[column.name]
+        return found
 
     def select(self) -> str:
         """SQL of all columns, for a SELECT over the prepared columns."""

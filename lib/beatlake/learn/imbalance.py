@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from beatlake.config import ConfigError
-from beatlake.learn import estimators, features, folds, rows, splits
+from beatlake.learn import estimators, folds, rows, splits
 from beatlake.learn.engine import database
 from beatlake.learn.estimators.answer import matrix
-from beatlake.learn.features import TrainingRows
 from beatlake.learn.folds import Array
 from beatlake.learn.judgement import Judgement, Predictions, classification
 from beatlake.learn.ladder import Climb
 from beatlake.learn.resampling import balance
+from beatlake.learn.sides import Sides
 from beatlake.learn.source import Source
 from beatlake.learn.splits import FITTING, Rung
-from beatlake.learn.task import Resampling, Task
+from beatlake.learn.task import Estimator, Resampling, Task
+from beatlake.learn.tuning import Tuner
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,11 +60,12 @@ def compare(spark: SparkSession, task: Task, source: Source) -> list[dict[str, A
             (rung,) = splits.assign(connection, prepared, only)
             lines = []
             for asked, name in ((plain, "none"), (first, f"{how.how} in the training fold")):
-                climb = Climb(connection, asked, prepared, spark, scratch)
-                (judged,) = climb.rung(rung)
+                sides = Sides(connection, asked, prepared, scratch)
+                (judged,) = Climb(Tuner(sides, spark)).rung(rung)
                 assert judged.judgement is not None
                 lines += _lines(name, judged.judgement, None)
-            before = _before_the_split(Climb(connection, first, prepared, spark, scratch), rung)
+            sides = Sides(connection, first, prepared, scratch)
+            before = _before_the_split(spark, sides, rung, judged.estimator)
             lines += _lines(f"{how.how} before the split", before, _WRONG)
     return lines
 
@@ -83,14 +85,15 @@ def _lines(name: str, judgement: Judgement, wrong: str | None) -> list[dict[str,
     ]
 
 
-def _before_the_split(climb: Climb, rung: Rung) -> Judgement:
+def _before_the_split(
+    spark: SparkSession, sides: Sides, rung: Rung, estimator: Estimator
+) -> Judgement:
     """Resample all rows, deal the made ones, fit and judge: the mistake, step by step."""
     import pyarrow as pa
 
-    task, connection = climb.task, climb.connection
-    training = TrainingRows.of(connection, rung, watched=False)
-    fitted = features.fit(task.features.list, task.features.scale, training)
-    everything = folds.table(connection, rung, fitted, (*FITTING, "test"))
+    task = sides.task
+    fitted = sides.fitted(rung, watched=False)
+    everything = folds.table(sides.connection, rung, fitted, (*FITTING, "test"))
     values, label = balance(
         matrix(everything, fitted.names),
         everything.column("label").to_numpy().astype(np.int64),
@@ -109,18 +112,15 @@ def _before_the_split(climb: Climb, rung: Rung) -> Judgement:
     )
     fold = folds.write(
         made.filter(pa.array(~tested)),
-        climb.scratch / "before.parquet",
+        sides.scratch / "before.parquet",
         columns=fitted.names,
         watched=False,
         classes=True,
     )
-    estimator = task.estimators[0]
-    model = estimators.fit(
-        climb.spark, estimator.name, "classes", fold, estimator.parameters, task.seed
-    )
+    model = estimators.fit(spark, estimator.name, "classes", fold, estimator.parameters, task.seed)
     test = made.filter(pa.array(tested))
     return classification(
-        _predictions(test, model.predict(climb.spark, test), climb.prepared.classes),
+        _predictions(test, model.predict(spark, test), sides.prepared.classes),
         salt=task.splits.salt,
     )
 

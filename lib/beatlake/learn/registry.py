@@ -30,6 +30,8 @@ from beatlake.learn.task import Task
 from beatlake.tables import ml
 
 MANIFEST, FEATURES, TASK = "manifest.json", "features.json", "task.json"
+#: Beside the versions of a task: records of fits on folds (`beatlake.learn.records`).
+RECORDS = ".folds"
 #: How often a commit to `ml.models` is tried when others come first.
 _TRIES = 20
 #: Endings and beginnings of files that could run code when they are loaded.
@@ -71,6 +73,7 @@ class Manifest(BaseModel):
     gates: list[dict[str, Any]]
     verdict: str
     facts: dict[str, Any]
+    choices: list[dict[str, Any]] = []
     files: dict[str, str]
 
 

@@ -16,16 +16,20 @@ Rungs, from the one that flatters most: ``random`` deals rows; ``recording`` dea
 ``artist`` deals main artists and purges the training rows *any* of whose artists occurs in the test
 side (connected components over collaborations would be one giant group); ``time`` tests what came
 out after a day; ``artist_time`` tests what chosen artists brought out after it.
+
+Choices that a fit needs are made on `inner` splits: the rows that may train, dealt once more by the
+same keys. The test side of the rung is in none of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import duckdb
 
 from beatlake.config import ConfigError
+from beatlake.errors import InputError
 from beatlake.learn.engine import one, quoted, share, text
 from beatlake.learn.rows import Prepared
 from beatlake.learn.task import RUNGS, Splits
@@ -73,6 +77,7 @@ class Rung:
         train_until: last day on which a row that may train can have come out; None where no such
             row has a date.
         tests_since: first day on which a test row can have come out.
+        fold: which of the `inner` splits of the rung it is, from 1; 0 for the rung itself.
     """
 
     name: str
@@ -82,11 +87,17 @@ class Rung:
     shared: Mapping[str, int] = field(default_factory=dict)
     train_until: str | None = None
     tests_since: str | None = None
+    fold: int = 0
+
+    @property
+    def key(self) -> str:
+        """What tells the split from every other of the same rows."""
+        return f"{self.name}_fold_{self.fold}" if self.fold else self.name
 
     @property
     def table(self) -> str:
         """The table of ``row_id`` and ``side``."""
-        return quoted(f"sides_{self.name}")
+        return quoted(f"sides_{self.key}")
 
     @property
     def promise(self) -> str:
@@ -144,9 +155,7 @@ def _rung(
         _purge(connection, "test", "valid", "purged")
         _purge(connection, "valid", "train", "between")
     rung = Rung(name)
-    connection.execute(f"CREATE OR REPLACE TABLE {rung.table} AS SELECT row_id, side FROM dealt")
-    connection.execute("DROP TABLE dealt")
-    counts = counted(connection, rung)
+    counts = _kept(connection, rung)
     for side in needed:
         if not counts[side]:
             return Rung(name, f"no row is on the {side} side", counts, test_from)
@@ -175,6 +184,55 @@ def counted(connection: duckdb.DuckDBPyConnection, rung: Rung) -> dict[str, int]
         connection.execute(f"SELECT side, count(*) FROM {rung.table} GROUP BY side").fetchall()
     )
     return {side: int(found.get(side, 0)) for side in SIDES}
+
+
+def inner(
+    connection: duckdb.DuckDBPyConnection, rung: Rung, salt: str, folds: int
+) -> Iterator[Rung]:
+    """Splits of the rows of a rung that may train: each of its folds judges once.
+
+    The folds are dealt by the key that the rung deals by, so that none splits a group, and what the
+    rung promises holds within: a row that shares a recording or artist with the fold that judges is
+    purged for that time. The order in time does not: a fold of a rung in time is as old as those
+    that train. Rows outside the training side, those of the test side among them, are ``unused``.
+
+    Args:
+        connection: holds the prepared rows and the rung's sides.
+        rung: an available one.
+        salt: of the task.
+        folds: how many.
+
+    Raises:
+        InputError: a fold has no row, or leaves none to train on.
+    """
+    kind, key = DEALT_BY[rung.name]
+    fold_of = f"floor({share(salt, f'{folds} folds of {kind}', f'p.{key}')} * {folds})::INTEGER + 1"
+    fitting = ", ".join(f"'{side}'" for side in FITTING)
+    for fold in range(1, folds + 1):
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE dealt AS SELECT p.row_id, {_keys(rung.name)} AS keys,"
+            f" CASE WHEN side NOT IN ({fitting}) THEN 'unused' WHEN {fold_of} = {fold} THEN 'test'"
+            f" ELSE side END AS side FROM prepared AS p JOIN {rung.table} USING (row_id)"
+        )
+        if PROMISES[rung.name]:
+            for side in FITTING:
+                _purge(connection, "test", side, "purged")
+        made = Rung(rung.name, fold=fold)
+        counts = _kept(connection, made)
+        for side in ("train", "test"):
+            if not counts[side]:
+                raise InputError(
+                    f"Fold {fold} of {folds} of the {rung.name} rung has no row on its {side} side:"
+                    f" there are too few {kind}s for so many folds."
+                )
+        yield replace(made, counts=counts)
+
+
+def _kept(connection: duckdb.DuckDBPyConnection, rung: Rung) -> dict[str, int]:
+    """Make the rung's table of the rows as they were dealt; rows by side."""
+    connection.execute(f"CREATE OR REPLACE TABLE {rung.table} AS SELECT row_id, side FROM dealt")
+    connection.execute("DROP TABLE dealt")
+    return counted(connection, rung)
 
 
 def _keys(name: str) -> str:

@@ -8,6 +8,7 @@ held to the ceiling; and only what has passed is registered.
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -28,12 +29,15 @@ from beatlake.learn.features import TrainingRows
 from beatlake.learn.figures import BASELINE, UNRESAMPLED
 from beatlake.learn.judgement import Score
 from beatlake.learn.ladder import Climb, Judged
+from beatlake.learn.records import Records
 from beatlake.learn.registry import Manifest
 from beatlake.learn.rows import Prepared
+from beatlake.learn.sides import Sides
 from beatlake.learn.source import Source
 from beatlake.learn.splits import Rung
 from beatlake.learn.sweeping import Line, swept
 from beatlake.learn.task import Resampling, Task
+from beatlake.learn.tuning import Tuner
 from beatlake.resources import Traversable
 from beatlake.tables import ml
 
@@ -88,6 +92,7 @@ def train(
     task: Task,
     source: Source,
     say: Callable[[str], None] = lambda _: None,
+    parallel: int = 1,
 ) -> Training:
     """Train and judge every estimator of a task on every rung, and register its models.
 
@@ -97,6 +102,7 @@ def train(
         task: the question.
         source: the table.
         say: is told what happens.
+        parallel: fits on folds that may run side by side.
 
     Raises:
         ConfigError: a parameter is not known, or the table cannot have the headline rung.
@@ -111,8 +117,13 @@ def train(
             prepared = rows.prepare(connection, task, source)
             say(f"{prepared.rows:,} rows of {source.described}")
             rungs, headline, verdicts = examined(connection, task, prepared)
-            climb = Climb(connection, task, prepared, spark, scratch, say)
-            judged = _climbed(climb, rungs, headline)
+            tuner = Tuner(
+                Sides(connection, task, prepared, scratch),
+                spark,
+                _records(lake, task, source, say),
+                parallel,
+            )
+            judged = _climbed(Climb(tuner, say), rungs, headline)
             for one in judged:
                 score = one.score(task.headline_metric)
                 # What the random rung flatters is no reason to distrust the others.
@@ -128,7 +139,8 @@ def train(
             if task.resampling.how != "none":
                 say(f"Beside {task.resampling.how}, without resampling:")
                 asked = task.model_copy(update={"resampling": Resampling()})
-                plain = Climb(connection, asked, prepared, spark, scratch, say).rung(headline)
+                sides = Sides(connection, asked, prepared, scratch)
+                plain = Climb(replace(tuner, sides=sides), say).rung(headline)
                 unresampled = {one.estimator.name: one for one in plain}
             training = Training(
                 training_id, task, prepared, rungs, judged, verdicts, [], sweeps, unresampled
@@ -161,6 +173,16 @@ def examined(
     return rungs, headline, gates.settle(task, verdicts)
 
 
+def _records(lake: Lake, task: Task, source: Source, say: Callable[[str], None]) -> Records:
+    """The records of a task's fits on folds, which other tables, code or libraries do not meet."""
+    origin = {
+        "inputs": dict(source.versions),
+        "code": code_version(),
+        "libraries": libraries(),
+    }
+    return Records(lake.inside("models", task.name, registry.RECORDS), origin, say)
+
+
 def _climbed(climb: Climb, rungs: list[Rung], headline: Rung) -> list[Judged]:
     """Every estimator on every rung; a rung that cannot be fitted is marked as not available.
 
@@ -191,6 +213,8 @@ def _register(
     stamp = Stamp(training.training_id, "learn", source.fingerprint, code_version())
     lake.record(ml.SPLITS, split_rows(training), stamp, "append")
     lake.record(ml.METRICS, list(metric_rows(training)), stamp, "append")
+    if tried := list(tuning_rows(training)):
+        lake.record(ml.TUNING, tried, stamp, "append")
     headline = [j for j in training.judged if j.rung.name == training.task.splits.headline]
     for judged in headline:
         if judged.predictions is not None:
@@ -273,6 +297,7 @@ def _store(
             gates=[asdict(verdict) for verdict in training.verdicts],
             verdict=judged.verdict.sentence if judged.verdict else "",
             facts=judged.model.facts() | ({"sweep": sweep} if sweep else {}),
+            choices=[choice.to_json() for choice in judged.choices],
             files=dict(hashes),
         )
 
@@ -332,6 +357,28 @@ def metric_rows(training: Training) -> Iterator[dict[str, object]]:
                 "none: see the paired difference in the model's card",
             )
             yield from figures.metrics(*base, judged.rung.name, f"{BASELINE}{name}", (score,))
+
+
+def tuning_rows(training: Training) -> Iterator[dict[str, object]]:
+    """Rows of `ml.tuning`."""
+    for judged in training.judged:
+        for choice in judged.choices:
+            for place, candidate in enumerate(choice.candidates):
+                for fold, value in enumerate(candidate.values, 1):
+                    yield {
+                        "training_id": training.training_id,
+                        "task": training.task.name,
+                        "rung": judged.rung.name,
+                        "estimator": judged.estimator.name,
+                        "step": choice.step,
+                        "candidate": place + 1,
+                        "fold": fold,
+                        "parameters": json.dumps(dict(candidate.parameters)),
+                        "features": candidate.features,
+                        "metric": choice.metric,
+                        "value": value,
+                        "chosen": place == choice.chosen,
+                    }
 
 
 def identifier() -> str:

@@ -79,6 +79,27 @@ METRICS = Table(
     key=("training_id", "rung", "estimator", "metric", "slice_name", "slice_value"),
 )
 
+TUNING = Table(
+    name="ml.tuning",
+    comment="One row per training, rung, estimator, choice, candidate and fold: what a candidate"
+    " scored on the fold of the training side that it was not fitted on. No test row has a part.",
+    columns=(
+        _TRAINING,
+        _TASK,
+        _RUNG,
+        _ESTIMATOR,
+        Column("step", "string", "search (parameters) or elimination (features).", False),
+        Column("candidate", "bigint", "Place of the candidate, from 1.", False),
+        Column("fold", "bigint", "The fold that judged, from 1.", False),
+        Column("parameters", "string", "The candidate's parameters, as a JSON object.", False),
+        Column("features", "bigint", "Features that it was fitted on.", False, "features"),
+        Column("metric", "string", "Name of the metric.", False),
+        Column("value", "double", "The metric on the fold.", False),
+        Column("chosen", "boolean", "Whether the mean over the folds is the best.", False),
+    ),
+    key=("training_id", "rung", "estimator", "step", "candidate", "fold"),
+)
+
 PREDICTIONS = Table(
     name="ml.predictions",
     comment="One row per test row of the headline rung and estimator, or per row that was scored.",
@@ -120,4 +141,4 @@ MODELS = Table(
     key=("event", "number", "task", "version"),
 )
 
-TABLES = (SPLITS, METRICS, PREDICTIONS, MODELS)
+TABLES = (SPLITS, METRICS, TUNING, PREDICTIONS, MODELS)

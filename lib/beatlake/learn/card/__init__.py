@@ -10,6 +10,7 @@ from beatlake.learn.card.facts import (
     Importance,
     Leakage,
     Rung,
+    Tried,
     Variant,
 )
 from beatlake.learn.card.render import render
@@ -24,6 +25,7 @@ __all__ = [
     "Importance",
     "Leakage",
     "Rung",
+    "Tried",
     "Variant",
     "render",
 ]

@@ -88,6 +88,21 @@ class Importance:
 
 
 @dataclass(frozen=True)
+class Tried:
+    """Candidates of one choice that was made inside the training side.
+
+    Args:
+        title: what was chosen, and how, as a sentence.
+        metric: that they were compared by.
+        rows: of each candidate its name, the metric on every fold, and whether it was chosen.
+    """
+
+    title: str
+    metric: str
+    rows: tuple[tuple[str, tuple[float, ...], bool], ...]
+
+
+@dataclass(frozen=True)
 class Variant:
     """The same task done otherwise: a group left out, a resampler, another estimator.
 
@@ -146,7 +161,8 @@ class CardFacts:
         judgement: of the model on the headline rung's test side.
         rungs: the ladder, from the most flattering down.
         verdict: beside the baselines; None for clusters.
-        parameters: of the estimator.
+        parameters: of the estimator, chosen ones among them.
+        tried: the choices among parameters and features.
         features: groups that were used.
         importances: most important first.
         importance_by: how they were measured.
@@ -177,6 +193,7 @@ class CardFacts:
     rungs: tuple[Rung, ...] = ()
     verdict: Verdict | None = None
     parameters: Mapping[str, object] = field(default_factory=dict)
+    tried: tuple[Tried, ...] = ()
     features: tuple[FeatureGroup, ...] = ()
     importances: tuple[Importance, ...] = ()
     importance_by: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from statistics import fmean
 
 from beatlake.learn.card.document import (
     Listed,
@@ -39,6 +40,7 @@ def sections(facts: CardFacts, pictures: Pictures) -> tuple[Section, ...]:
         *of_judgement,
         Section("Clusters", tuple(clusters(facts, pictures))),
         Section("Features", tuple(_features(facts, pictures))),
+        Section("Choices", tuple(_choices(facts))),
         Section("Class imbalance", tuple(_imbalance(facts))),
         Section("Gates", tuple(_gates(facts))),
         Section("Leakage questionnaire", tuple(_questionnaire(asked))),
@@ -183,6 +185,18 @@ def _features(facts: CardFacts, pictures: Pictures) -> Iterator[Table | Picture 
         yield Paragraph(
             "What each group is worth was not looked at here: beatlake ablate --task"
             f" {facts.task} does, on the headline rung."
+        )
+
+
+def _choices(facts: CardFacts) -> Iterator[Table]:
+    for one in facts.tried:
+        folds = range(1, max((len(values) for _, values, _ in one.rows), default=0) + 1)
+        yield table(
+            f"{one.title} Compared by the mean of {one.metric} over folds of the training side;"
+            " no test row has a part in it.",
+            ("candidate", "mean", *(f"fold {fold}" for fold in folds), "chosen"),
+            [[name, fmean(values), *values, chosen] for name, values, chosen in one.rows],
+            ".n" + "n" * len(folds),
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from beatlake.config import ConfigError
 from beatlake.learn.estimators import boosted, points, spark_ml
 from beatlake.learn.estimators.answer import Answer, Local, Model, Parameters
 from beatlake.learn.folds import Fold
@@ -16,7 +17,20 @@ from beatlake.learn.task import Estimator, Task
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["Answer", "Local", "Model", "check", "fit", "load", "needs_spark", "watched"]
+__all__ = [
+    "Answer",
+    "Local",
+    "Model",
+    "check",
+    "column_importances",
+    "fit",
+    "load",
+    "needs_spark",
+    "watched",
+]
+#: Estimators that rank features by coefficients, and those that do not rank them.
+_LINEAR = ("logistic_regression", "linear_regression", "linear_svc")
+_UNRANKED = ("multilayer_perceptron", *points.KNOWN)
 
 
 def _local() -> dict[str, type[Local]]:
@@ -25,18 +39,47 @@ def _local() -> dict[str, type[Local]]:
 
 
 def check(task: Task) -> None:
-    """Find every parameter of every estimator of a task.
+    """Find every parameter of every estimator of a task, those that are searched over among them.
 
     Raises:
-        ConfigError: one is not known.
+        ConfigError: one is not known, or features are to be eliminated that cannot be ranked.
     """
     for estimator in task.estimators:
+        searched = estimator.search.over if estimator.search else {}
+        parameters = {**estimator.parameters, **searched}
         if estimator.name == "xgboost":
-            boosted.check(estimator.parameters)
+            boosted.check(parameters)
         elif estimator.name in points.KNOWN:
-            points.check(estimator.name, estimator.parameters)
+            points.check(estimator.name, parameters)
         else:
-            spark_ml.check(estimator.name, task.kind, estimator.parameters)
+            spark_ml.check(estimator.name, task.kind, parameters)
+        if estimator.elimination:
+            _check_ranked(estimator.name, task.features.scale)
+
+
+def _check_ranked(name: str, scale: str) -> None:
+    if name in _UNRANKED:
+        raise ConfigError(f"{name} does not say which features it needs: it cannot eliminate any.")
+    if name in _LINEAR and scale == "none":
+        raise ConfigError(
+            f"{name} ranks features by its coefficients, which say nothing without a scale:"
+            " set features.scale."
+        )
+
+
+def column_importances(model: Model) -> dict[str, float]:
+    """What a fitted model makes of each column: its own importances, or its coefficients.
+
+    The share of the gain or of the impurity taken away; of coefficients (of scaled columns) the
+    mean size over the classes.
+    """
+    facts = model.facts()
+    if "importances" in facts:
+        return dict(facts["importances"])
+    if "table" in facts:
+        return {name: abs(value) for name, value in facts["table"]["coefficients"].items()}
+    given: dict[str, list[float]] = facts["coefficients"]
+    return {name: sum(map(abs, of)) / len(of) for name, of in given.items()}
 
 
 def watched(estimator: Estimator) -> bool:

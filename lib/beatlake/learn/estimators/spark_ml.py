@@ -126,6 +126,11 @@ class SparkModel:
                 name: self.model.coefficientMatrix.toArray()[:, i].tolist()
                 for i, name in enumerate(self.columns)
             }
+        elif type(self.model).__name__ == "OneVsRestModel":
+            found["coefficients"] = {
+                name: [float(one.coefficients[i]) for one in self.model.models]
+                for i, name in enumerate(self.columns)
+            }
         elif type(self.model).__name__ == "KMeansModel":
             found["centers"] = [center.tolist() for center in self.model.clusterCenters()]
         return found

@@ -7,7 +7,7 @@ needed for. `difference` compares two models on the same rows, `beats` a model w
 from beatlake.learn.judgement.baseline import Training, baselines
 from beatlake.learn.judgement.classify import classification
 from beatlake.learn.judgement.cluster import Clusters, clustering, sweep
-from beatlake.learn.judgement.compare import Difference, Verdict, beats, difference
+from beatlake.learn.judgement.compare import Difference, Verdict, beats, difference, value_of
 from beatlake.learn.judgement.predictions import Predictions
 from beatlake.learn.judgement.regress import regression
 from beatlake.learn.judgement.scores import Judgement, Score
@@ -27,4 +27,5 @@ __all__ = [
     "difference",
     "regression",
     "sweep",
+    "value_of",
 ]

@@ -14,6 +14,8 @@ from beatlake.learn.judgement import classify, regress
 from beatlake.learn.judgement.bootstrap import (
     EXACT,
     ONE_GROUP,
+    Blocks,
+    Metric,
     interval,
     seed_of,
 )
@@ -87,6 +89,16 @@ class Verdict:
         return f"The model does not beat {_listed(not_beaten)}: {numbers}."
 
 
+def value_of(p: Predictions, metric: str, who: str = "model") -> float:
+    """One metric over all rows, without an interval.
+
+    Raises:
+        InputError: the predictions do not give it.
+    """
+    _, value, _ = _measured(p, who, metric)
+    return value
+
+
 def difference(
     first: Predictions,
     second: Predictions,
@@ -154,16 +166,21 @@ def _drawn(p: Predictions, who: str, metric: str, salt: str, resamples: int) -> 
     Raises:
         InputError: the model does not give the metric on these rows.
     """
+    blocks, value, of = _measured(p, who, metric)
+    if len(p.groups.names) == 1:
+        return _Drawn(value, None)
+    drawn = blocks.drawn(p.groups.of[p.order], resamples, seed_of(salt))
+    return _Drawn(value, of(drawn))
+
+
+def _measured(p: Predictions, who: str, metric: str) -> tuple[Blocks, float, Metric]:
     blocks, metrics = _judging(p).measured(p, only=metric)
     if metric not in metrics:
         raise InputError(f"The {who} gives no {metric}: it lacks probabilities, or classes enough.")
     value = float(metrics[metric](blocks.total())[0])
     if not np.isfinite(value):
         raise InputError(f"{metric} is not available for the {who} on these rows.")
-    if len(p.groups.names) == 1:
-        return _Drawn(value, None)
-    drawn = blocks.drawn(p.groups.of[p.order], resamples, seed_of(salt))
-    return _Drawn(value, metrics[metric](drawn))
+    return blocks, value, metrics[metric]
 
 
 def _difference(first: _Drawn, second: _Drawn, metric: str, p: Predictions) -> Difference:
