@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -104,6 +105,28 @@ def test_predictions_come_in_the_order_of_the_rows(spark: SparkSession, tmp_path
     forward = model.predict(spark, rows).values
     order = np.random.default_rng(1).permutation(rows.num_rows)
     assert model.predict(spark, rows.take(pa.array(order))).values == pytest.approx(forward[order])
+
+
+def test_a_regression_without_standard_errors_says_null_and_hides_no_other_error(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    fold = fold_of(made("number"), "number", tmp_path)
+    # Spark has no standard errors where it does not solve the normal equations.
+    model = estimators.fit(spark, "linear_regression", "number", fold, {"solver": "l-bfgs"}, 1)
+    table = model.facts()["table"]
+    assert table["coefficients"]["a"] == pytest.approx(3, abs=0.01)
+    assert table["standard_errors"] is table["t"] is table["p"] is None
+
+    class Summary:
+        r2, r2adj, numInstances = 0.0, 0.0, 3
+
+        @property
+        def coefficientStandardErrors(self) -> None:
+            raise OSError("the session is gone")
+
+    lost = SimpleNamespace(intercept=0.0, coefficients=np.zeros(2), summary=Summary())
+    with pytest.raises(OSError, match="the session is gone"):
+        spark_ml.regression_table(lost, ("a", "b"))
 
 
 def test_trees_boosted_by_spark_take_two_classes_only(spark: SparkSession, tmp_path: Path) -> None:

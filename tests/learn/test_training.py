@@ -139,6 +139,26 @@ def test_the_card_answers_from_what_was_measured(trained: Trained) -> None:
     assert manifest.train_until == by_rung["artist"]["train_until"]
 
 
+def test_every_method_finds_the_energy_to_matter_most(trained: Trained) -> None:
+    rows = Lake(trained.lake).open("ml.importances").to_pyarrow_table().to_pylist()
+    first: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        key = row["estimator"], row["method"]
+        if key not in first or row["value"] > first[key]["value"]:
+            first[key] = row
+    assert set(first) == {
+        *(("xgboost", method) for method in ("permutation", "contributions", "gain")),
+        *(("logistic_regression", method) for method in ("permutation", "coefficients")),
+    }
+    # The label follows from the energy, and from who made the song.
+    assert {row["feature"] for row in first.values()} == {"energy"}
+    for (_, method), row in first.items():
+        if method in ("permutation", "contributions"):
+            assert 0 < row["low"] < row["value"] < row["high"]
+        else:
+            assert row["low"] is row["high"] is row["n"] is None
+
+
 def test_the_promoted_model_is_the_champion_and_can_be_rolled_back(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,11 +9,10 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import songs
-from sklearn.tree import DecisionTreeClassifier, export_text
+from sklearn.tree import DecisionTreeClassifier
+from trees import Trees
 
 from beatlake import cli
 from beatlake.config import ConfigError
@@ -21,8 +20,6 @@ from beatlake.errors import InputError
 from beatlake.lake import Lake
 from beatlake.learn import estimators, registry, splits, task
 from beatlake.learn.candidates import candidates
-from beatlake.learn.estimators.answer import Answer, matrix
-from beatlake.learn.folds import Fold
 from beatlake.learn.records import Outcome, Records
 from beatlake.learn.sides import Sides
 from beatlake.learn.splits import FITTING
@@ -153,43 +150,6 @@ def test_a_parameter_that_is_searched_over_must_be_known() -> None:
     text = songs.altered(SEARCHED, ("max_depth: [1, 3]", "max_deep: [1, 3]"))
     with pytest.raises(ConfigError, match="did you mean max_depth"):
         estimators.check(task.parse(text, "songs"))
-
-
-class Tree:
-    """A tree of scikit-learn in place of an estimator: quick, and of the same interface."""
-
-    def __init__(self, fold: Fold, depth: int) -> None:
-        self.columns = fold.columns
-        rows = pq.read_table(fold.path)
-        self._tree = DecisionTreeClassifier(max_depth=depth, random_state=0)
-        self._tree.fit(matrix(rows, self.columns), rows.column("label").to_numpy())
-
-    def predict(self, _: object, rows: pa.Table) -> Answer:
-        proba = self._tree.predict_proba(matrix(rows, self.columns))
-        return Answer(proba.argmax(axis=1), proba)
-
-    def save(self, folder: Path) -> None:
-        (folder / "tree.txt").write_text(export_text(self._tree), encoding="utf-8")
-
-    def facts(self) -> dict[str, Any]:
-        shares = self._tree.feature_importances_.tolist()
-        return {"importances": dict(zip(self.columns, shares, strict=True))}
-
-
-class Trees:
-    """Fits of trees, counted, of which one may be stopped."""
-
-    def __init__(self) -> None:
-        self.made = 0
-        self.stops_at: int | None = None
-
-    def __call__(
-        self, _: object, name: str, kind: str, fold: Fold, parameters: Any, seed: int
-    ) -> Tree:
-        if self.made == self.stops_at:
-            raise KeyboardInterrupt
-        self.made += 1
-        return Tree(fold, parameters.get("max_depth", 3))
 
 
 @pytest.fixture
@@ -441,6 +401,12 @@ def test_choices_are_in_the_table_the_manifest_and_the_card(
     assert "Parameters, every combination." in card
     assert "| max_depth 3 |" in card.replace("\\", "")
     assert "parameters: training rows" in card
+
+    weighed = Lake(lake).open("ml.importances").to_pyarrow_table().to_pylist()
+    assert {row["method"] for row in weighed} == {"permutation", "impurity"}
+    assert {row["feature"] for row in weighed} == {c.feature for c in found.fitted.columns}
+    assert found.manifest.importances[0]["feature"] == "energy"
+    assert "accuracy gets when the feature is permuted among test rows" in card
 
     # The same command again fits what it registers, and nothing on a fold.
     made = trees.made

@@ -10,14 +10,15 @@ from beatlake.learn.card import (
     CardFacts,
     FeatureGroup,
     Gate,
-    Importance,
     Leakage,
     Tried,
     Variant,
+    Weight,
     render,
 )
 from beatlake.learn.card import Rung as Shown
 from beatlake.learn.gates import Verdict
+from beatlake.learn.importance import METHODS, Importance
 from beatlake.learn.ladder import Judged
 from beatlake.learn.rows import Prepared
 from beatlake.learn.source import Source
@@ -36,6 +37,7 @@ def card(
     own: Sequence[Judged],
     judged: Judged,
     verdicts: Sequence[Verdict],
+    importances: Sequence[Importance],
     source: Source,
     version: str,
     created: str,
@@ -52,6 +54,7 @@ def card(
         own: the model's estimator on every available rung.
         judged: the same on the headline rung.
         verdicts: of the gates.
+        importances: of features.
         source: the table.
         version: of the model.
         created: when, as ISO 8601.
@@ -60,8 +63,6 @@ def card(
         unresampled: the model without the task's resampling.
     """
     by_rung = {one.rung.name: one for one in own}
-    facts = judged.model.facts()
-    importances = sorted(facts.get("importances", {}).items(), key=lambda item: (-item[1], item[0]))
     by_kind = {v.gate: v for v in verdicts if v.rung is None}
     metric = task.headline_metric
     return render(
@@ -84,8 +85,15 @@ def card(
                 )
                 for name, group in task.features.used.items()
             ),
-            importances=tuple(Importance(name, value) for name, value in importances),
-            importance_by=facts.get("importance_by", ""),
+            importances={
+                text.format(metric=metric): tuple(
+                    Weight(one.feature, one.value, one.low, one.high)
+                    for one in importances
+                    if one.method == method
+                )
+                for method, text in METHODS.items()
+                if any(one.method == method for one in importances)
+            },
             gates=tuple(
                 Gate(
                     f"{v.gate} ({v.rung})" if v.rung else v.gate, v.passed, v.found, v.acknowledged

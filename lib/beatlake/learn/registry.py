@@ -74,6 +74,7 @@ class Manifest(BaseModel):
     verdict: str
     facts: dict[str, Any]
     choices: list[dict[str, Any]] = []
+    importances: list[dict[str, Any]] = []
     files: dict[str, str]
 
 

@@ -20,7 +20,7 @@ from beatlake.errors import InputError
 from beatlake.learn import estimators, rows
 from beatlake.learn.engine import database, quoted, text
 from beatlake.learn.estimators import Local
-from beatlake.learn.estimators.answer import Answer, Array, matrix
+from beatlake.learn.estimators.answer import Answer, Array
 from beatlake.learn.estimators.boosted import Boosted
 from beatlake.learn.registry import Registered
 from beatlake.learn.source import Source
@@ -279,13 +279,10 @@ def _drivers(
     """
     if not isinstance(model, Boosted):
         return None
-    import xgboost
-
+    shares: Array = model.contributions(made)[0]
     columns = found.manifest.columns
-    data = xgboost.DMatrix(matrix(made, columns), feature_names=list(columns))
-    shares: Array = model.booster.predict(data, pred_contribs=True)[0]
-    if shares.ndim == 2:
-        shares = shares[int(answer.values[0])]
+    # Those to the class that is predicted; of two classes to the second.
+    margin = shares[int(answer.values[0]) if len(shares) > 1 else 0]
     meanings = {column.name: column.meaning for column in found.fitted.columns}
-    order = np.argsort(-np.abs(shares[:-1]), kind="stable")[:_DRIVERS]
-    return [{"feature": meanings[columns[i]], "share": float(shares[i])} for i in order]
+    order = np.argsort(-np.abs(margin[:-1]), kind="stable")[:_DRIVERS]
+    return [{"feature": meanings[columns[i]], "share": float(margin[i])} for i in order]

@@ -415,6 +415,13 @@ class Resampling(_Part):
     max_rows: int = Field(300_000, ge=1, description="Training rows that are taken at most.")
 
 
+class Permutation(_Part):
+    """How the importance of features is measured on the test side of the headline rung."""
+
+    rows: int = Field(5_000, ge=1, description="Test rows whose features are permuted.")
+    repeats: int = Field(5, ge=1, le=100, description="Permutations of each feature.")
+
+
 class Task(_Part):
     """One question to models, and how their answers are judged."""
 
@@ -427,6 +434,7 @@ class Task(_Part):
     splits: Splits = Splits()
     estimators: tuple[Estimator, ...] = Field(min_length=1)
     resampling: Resampling = Resampling()
+    importance: Permutation = Permutation()
     slices: dict[str, str] = Field({}, description="Columns by which scores are shown apart.")
     metric: str | None = Field(None, description="The headline metric.")
     ceiling: float | None = Field(

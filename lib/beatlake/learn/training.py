@@ -22,11 +22,21 @@ from uuid import uuid4
 from beatlake import __version__
 from beatlake.errors import InputError, LeakError
 from beatlake.lake import Lake, Stamp
-from beatlake.learn import estimators, figures, gates, registry, rows, splits, trained_on
+from beatlake.learn import (
+    estimators,
+    figures,
+    gates,
+    importance,
+    registry,
+    rows,
+    splits,
+    trained_on,
+)
 from beatlake.learn.documents import card
 from beatlake.learn.engine import database
 from beatlake.learn.features import TrainingRows
 from beatlake.learn.figures import BASELINE, UNRESAMPLED
+from beatlake.learn.importance import Importance
 from beatlake.learn.judgement import Score
 from beatlake.learn.ladder import Climb, Judged
 from beatlake.learn.records import Records
@@ -73,6 +83,7 @@ class Training:
         manifests: of the registered models, in the task's order of estimators.
         sweeps: of estimators that were swept over numbers of clusters, by name.
         unresampled: where the task resamples, each estimator on the headline rung without.
+        importances: of features, by estimator, on the headline rung.
     """
 
     training_id: str
@@ -84,6 +95,7 @@ class Training:
     manifests: list[Manifest]
     sweeps: Mapping[str, list[Line]] = field(default_factory=dict)
     unresampled: Mapping[str, Judged] = field(default_factory=dict)
+    importances: Mapping[str, list[Importance]] = field(default_factory=dict)
 
 
 def train(
@@ -130,6 +142,11 @@ def train(
                 if one.rung.name != "random" and score is not None:
                     verdicts += gates.of_score(task, one.rung.name, score.value)
             verdicts = gates.settle(task, verdicts)
+            importances: dict[str, list[Importance]] = {
+                one.estimator.name: importance.of(tuner.sides, spark, one)
+                for one in judged
+                if one.rung.name == headline.name
+            }
             sweeps: dict[str, list[Line]] = {
                 one.estimator.name: swept(spark, connection, task, one, scratch)
                 for one in judged
@@ -143,7 +160,16 @@ def train(
                 plain = Climb(replace(tuner, sides=sides), say).rung(headline)
                 unresampled = {one.estimator.name: one for one in plain}
             training = Training(
-                training_id, task, prepared, rungs, judged, verdicts, [], sweeps, unresampled
+                training_id,
+                task,
+                prepared,
+                rungs,
+                judged,
+                verdicts,
+                [],
+                sweeps,
+                unresampled,
+                importances,
             )
             manifests = _register(lake, training, source, connection)
     return replace(training, manifests=manifests)
@@ -215,6 +241,8 @@ def _register(
     lake.record(ml.METRICS, list(metric_rows(training)), stamp, "append")
     if tried := list(tuning_rows(training)):
         lake.record(ml.TUNING, tried, stamp, "append")
+    if weighed := list(importance_rows(training)):
+        lake.record(ml.IMPORTANCES, weighed, stamp, "append")
     headline = [j for j in training.judged if j.rung.name == training.task.splits.headline]
     for judged in headline:
         if judged.predictions is not None:
@@ -298,6 +326,7 @@ def _store(
             verdict=judged.verdict.sentence if judged.verdict else "",
             facts=judged.model.facts() | ({"sweep": sweep} if sweep else {}),
             choices=[choice.to_json() for choice in judged.choices],
+            importances=[asdict(one) for one in training.importances[judged.estimator.name]],
             files=dict(hashes),
         )
 
@@ -311,6 +340,7 @@ def _store(
             own,
             judged,
             training.verdicts,
+            training.importances[judged.estimator.name],
             source,
             str(version),
             created,
@@ -379,6 +409,19 @@ def tuning_rows(training: Training) -> Iterator[dict[str, object]]:
                         "value": value,
                         "chosen": place == choice.chosen,
                     }
+
+
+def importance_rows(training: Training) -> Iterator[dict[str, object]]:
+    """Rows of `ml.importances`."""
+    for estimator, found in training.importances.items():
+        for one in found:
+            yield {
+                "training_id": training.training_id,
+                "task": training.task.name,
+                "rung": training.task.splits.headline,
+                "estimator": estimator,
+                **asdict(one),
+            }
 
 
 def identifier() -> str:

@@ -100,6 +100,33 @@ TUNING = Table(
     key=("training_id", "rung", "estimator", "step", "candidate", "fold"),
 )
 
+IMPORTANCES = Table(
+    name="ml.importances",
+    comment="One row per training, estimator, method and feature: what the model of the headline"
+    " rung makes of the feature. A feature that the model has no column of has no row.",
+    columns=(
+        _TRAINING,
+        _TASK,
+        _RUNG,
+        _ESTIMATOR,
+        Column(
+            "method",
+            "string",
+            "permutation (how much worse the headline metric gets when the feature is permuted"
+            " among test rows), contributions (mean size of its SHAP values on test rows, in units"
+            " of the margin), gain or impurity (its share in training) or coefficients (sum of"
+            " sizes, of scaled columns).",
+            False,
+        ),
+        Column("feature", "string", "Name of the feature.", False),
+        Column("value", "double", "The more, the more the model makes of the feature.", False),
+        Column("low", "double", "Lower end of the 95 % interval, over artists."),
+        Column("high", "double", "Upper end of the 95 % interval."),
+        Column("n", "bigint", "Test rows; null where it comes from the fit.", True, "rows"),
+    ),
+    key=("training_id", "estimator", "method", "feature"),
+)
+
 PREDICTIONS = Table(
     name="ml.predictions",
     comment="One row per test row of the headline rung and estimator, or per row that was scored.",
@@ -141,4 +168,4 @@ MODELS = Table(
     key=("event", "number", "task", "version"),
 )
 
-TABLES = (SPLITS, METRICS, TUNING, PREDICTIONS, MODELS)
+TABLES = (SPLITS, METRICS, TUNING, IMPORTANCES, PREDICTIONS, MODELS)

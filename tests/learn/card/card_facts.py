@@ -12,10 +12,11 @@ from beatlake.learn.card import (
     CardFacts,
     FeatureGroup,
     Gate,
-    Importance,
     Leakage,
     Rung,
+    Tried,
     Variant,
+    Weight,
 )
 from beatlake.learn.judgement import (
     Predictions,
@@ -143,18 +144,27 @@ def _genre_facts() -> CardFacts:
             FeatureGroup("audio", ("energy", "danceability"), "measured on the recording itself"),
             FeatureGroup("musical", ("key", "tempo_bpm"), "measured on the recording itself"),
         ),
-        importances=tuple(
-            Importance(name, value, value - 0.01, value + 0.012)
-            for name, value in [
-                ("tempo_bpm", 0.21),
-                ("energy", 0.14),
-                ("instrumentalness", 0.11),
-                ("danceability", 0.08),
-                ("duration_ms", 0.05),
-                ("key", 0.001),
-            ]
+        importances={
+            "fall of macro-F1 when the feature is permuted on the test side": tuple(
+                Weight(name, value, value - 0.01, value + 0.012)
+                for name, value in [
+                    ("tempo_bpm", 0.21),
+                    ("energy", 0.14),
+                    ("instrumentalness", 0.11),
+                    ("danceability", 0.08),
+                    ("duration_ms", 0.05),
+                    ("key", 0.001),
+                ]
+            ),
+            "share of the total gain": (Weight("energy", 0.6), Weight("tempo_bpm", 0.4)),
+        },
+        tried=(
+            Tried(
+                "Parameters, every combination.",
+                "macro_f1",
+                (("depth 4", (0.31, 0.3456), False), ("depth 8", (0.4, 0.3), True)),
+            ),
         ),
-        importance_by="fall of macro-F1 when the feature is permuted on the test side",
         ablation=(Variant("without audio", (judged.score("macro_f1"),)),),
         imbalance=(
             none,

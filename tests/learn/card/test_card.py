@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from matplotlib.image import imread
 
 from beatlake.errors import InputError
-from beatlake.learn.card import CardFacts, Importance, Rung, render
+from beatlake.learn.card import CardFacts, Rung, Tried, Weight, render
 from beatlake.learn.card.canvas import label
 from beatlake.learn.card.document import cell, plain
 from beatlake.learn.card.markdown import escaped
@@ -109,6 +109,18 @@ def test_numbers_of_the_facts_are_shown(genre: dict[str, bytes]) -> None:
         assert example.row_id in shown
     assert "0.00012345" in shown
     assert any("95 % interval" in text for text in shown)
+
+
+def test_importances_stand_side_by_side_and_choices_by_fold(genre: dict[str, bytes]) -> None:
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in genre["card.md"].decode().replace("\\", "").splitlines()
+        if line.startswith("|")
+    ]
+    assert ["energy", "0.140 (0.130 to 0.152)", "0.600"] in rows
+    assert ["key", "0.001 (-0.009 to 0.013)", ""] in rows
+    assert ["depth 4", "0.328", "0.310", "0.346", "no"] in rows
+    assert ["depth 8", "0.350", "0.400", "0.300", "yes"] in rows
 
 
 def test_the_ladder_shows_every_rung_and_why_one_is_missing(genre: dict[str, bytes]) -> None:
@@ -209,7 +221,8 @@ def hostile() -> CardFacts:
     facts = genre_facts(
         judgement=classification(p, salt="", resamples=10),
         uses=tuple(HOSTILE),
-        importances=tuple(Importance(text, 1.0) for text in HOSTILE),
+        importances={text: tuple(Weight(text, 1.0) for text in HOSTILE) for text in HOSTILE},
+        tried=tuple(Tried(text, text, ((text, (1.0,), True),)) for text in HOSTILE),
         rungs=tuple(Rung(text, text, unavailable=text) for text in HOSTILE),
         inputs={text: text for text in HOSTILE},
     )

@@ -7,11 +7,11 @@ from beatlake.learn.card.facts import (
     CardFacts,
     FeatureGroup,
     Gate,
-    Importance,
     Leakage,
     Rung,
     Tried,
     Variant,
+    Weight,
 )
 from beatlake.learn.card.render import render
 
@@ -22,10 +22,10 @@ __all__ = [
     "CardFacts",
     "FeatureGroup",
     "Gate",
-    "Importance",
     "Leakage",
     "Rung",
     "Tried",
     "Variant",
+    "Weight",
     "render",
 ]

@@ -78,7 +78,7 @@ class FeatureGroup:
 
 
 @dataclass(frozen=True)
-class Importance:
+class Weight:
     """How much a feature matters, by the method that the card names; an interval where there is."""
 
     feature: str
@@ -164,8 +164,7 @@ class CardFacts:
         parameters: of the estimator, chosen ones among them.
         tried: the choices among parameters and features.
         features: groups that were used.
-        importances: most important first.
-        importance_by: how they were measured.
+        importances: of features, most important first, by what was measured; the first is drawn.
         ablation: the task without each group.
         imbalance: the task under each resampler, the one without first.
         gates: all of them.
@@ -195,8 +194,7 @@ class CardFacts:
     parameters: Mapping[str, object] = field(default_factory=dict)
     tried: tuple[Tried, ...] = ()
     features: tuple[FeatureGroup, ...] = ()
-    importances: tuple[Importance, ...] = ()
-    importance_by: str = ""
+    importances: Mapping[str, tuple[Weight, ...]] = field(default_factory=dict)
     ablation: tuple[Variant, ...] = ()
     imbalance: tuple[Variant, ...] = ()
     gates: tuple[Gate, ...] = ()

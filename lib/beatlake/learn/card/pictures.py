@@ -33,10 +33,9 @@ def drawn(facts: CardFacts) -> tuple[dict[str, Picture], dict[str, bytes]]:
         add(LADDER, _ladder_caption(facts), shown)
     if facts.judgement is not None:
         _judged(facts.judgement, facts.metric, add)
-    if facts.importances:
-        by = facts.importance_by
-        shown = plots.importances(facts.importances, by)
-        add("importance", f"Features that matter most, by {by or 'importance'}.", shown)
+    for by, weights in [*facts.importances.items()][:1]:
+        shown = plots.importances(weights, by)
+        add("importance", f"Features that matter most: {by}.", shown)
     if facts.clusters is not None:
         if cluster_plots.has_radar(facts.clusters):
             which = "each cluster"

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from beatlake.learn.card.canvas import BLUE, GREY, ORANGE, figure, label, png, styled
 from beatlake.learn.card.document import number
-from beatlake.learn.card.facts import Importance, Rung
+from beatlake.learn.card.facts import Rung, Weight
 from beatlake.learn.judgement import Score
 from beatlake.learn.judgement.predictions import Array
 from beatlake.learn.judgement.scores import LESS_IS_BETTER, CalibrationBin
@@ -167,13 +167,16 @@ def slices(scores: Sequence[Score], overall: Score) -> bytes:
     return _lines(names, values, np.array(ends, dtype=float), scores[0].metric, overall.value)
 
 
-def importances(found: Sequence[Importance], by: str) -> bytes:
+def importances(found: Sequence[Weight], by: str) -> bytes:
     """How much each feature matters, with intervals where there are."""
     shown = found[:LINES]
-    ends = [(one.value if one.low is None else one.low, one.high or one.value) for one in shown]
+    ends = [
+        (one.value, one.value) if one.low is None or one.high is None else (one.low, one.high)
+        for one in shown
+    ]
     values = np.array([one.value for one in shown], dtype=float)
     names = [label(one.feature) for one in shown]
-    return _lines(names, values, np.array(ends, dtype=float), by or "importance", None)
+    return _lines(names, values, np.array(ends, dtype=float), by, None)
 
 
 def _lines(

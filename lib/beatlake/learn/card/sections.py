@@ -15,7 +15,7 @@ from beatlake.learn.card.document import (
     table,
     with_interval,
 )
-from beatlake.learn.card.facts import CardFacts, Rung, Variant
+from beatlake.learn.card.facts import CardFacts, Rung, Variant, Weight
 from beatlake.learn.card.findings import clusters, judged
 from beatlake.learn.card.pictures import LADDER, Pictures
 from beatlake.learn.card.questionnaire import Answer, answers, headline
@@ -179,6 +179,8 @@ def _features(facts: CardFacts, pictures: Pictures) -> Iterator[Table | Picture 
         )
     if "importance" in pictures:
         yield pictures["importance"]
+    if facts.importances:
+        yield _importances(facts.importances)
     if facts.ablation:
         yield _variants("The same task without a group of features.", facts.ablation)
     elif len(facts.features) > 1 and facts.judgement is not None:
@@ -186,6 +188,26 @@ def _features(facts: CardFacts, pictures: Pictures) -> Iterator[Table | Picture 
             "What each group is worth was not looked at here: beatlake ablate --task"
             f" {facts.task} does, on the headline rung."
         )
+
+
+def _importances(by: Mapping[str, tuple[Weight, ...]]) -> Table:
+    """Features by what each method says, in the order of the first."""
+    methods = [{one.feature: one for one in weights} for weights in by.values()]
+    named = dict.fromkeys(name for method in methods for name in method)
+    return table(
+        "What the model makes of each feature (95 % interval over artists, where there is one).",
+        ("feature", *by),
+        [[name, *(_weight(method.get(name)) for method in methods)] for name in named],
+        "." + "n" * len(methods),
+    )
+
+
+def _weight(one: Weight | None) -> str:
+    if one is None:
+        return ""
+    if one.low is None or one.high is None:
+        return number(one.value)
+    return f"{number(one.value)} ({number(one.low)} to {number(one.high)})"
 
 
 def _choices(facts: CardFacts) -> Iterator[Table]:

@@ -71,14 +71,14 @@ def column_importances(model: Model) -> dict[str, float]:
     """What a fitted model makes of each column: its own importances, or its coefficients.
 
     The share of the gain or of the impurity taken away; of coefficients (of scaled columns) the
-    mean size over the classes.
+    mean size over the classes. Empty for a model that does not say.
     """
     facts = model.facts()
     if "importances" in facts:
         return dict(facts["importances"])
     if "table" in facts:
         return {name: abs(value) for name, value in facts["table"]["coefficients"].items()}
-    given: dict[str, list[float]] = facts["coefficients"]
+    given: dict[str, list[float]] = facts.get("coefficients", {})
     return {name: sum(map(abs, of)) / len(of) for name, of in given.items()}
 
 

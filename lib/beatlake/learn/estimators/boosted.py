@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from beatlake.config import ConfigError
-from beatlake.learn.estimators.answer import Answer, Parameters, matrix, refuse_unknown
+from beatlake.learn.estimators.answer import Answer, Array, Parameters, matrix, refuse_unknown
 from beatlake.learn.folds import LABEL, ROW, WATCHES, WEIGHT, Fold
 
 if TYPE_CHECKING:
@@ -44,6 +44,20 @@ class Boosted:
     def predict(self, spark: SparkSession | None, rows: pa.Table) -> Answer:
         """Predict rows with the booster, in this process."""
         return predict(self.booster, self.columns, rows)
+
+    def contributions(self, rows: pa.Table) -> Array:
+        """SHAP values: rows x classes x columns and, last, what no column gives.
+
+        Along the columns they add up to the margin that is predicted from; a number, or two
+        classes, has one margin.
+        """
+        import xgboost
+
+        data = xgboost.DMatrix(matrix(rows, self.columns), feature_names=list(self.columns))
+        shares: Array = self.booster.predict(
+            data, pred_contribs=True, iteration_range=_rounds(self.booster)
+        )
+        return shares if shares.ndim == 3 else shares[:, None, :]
 
     def save(self, folder: Path) -> None:
         """The booster as UBJ, and the Spark model beside it."""
@@ -88,9 +102,7 @@ def predict(booster: xgboost.Booster, columns: tuple[str, ...], rows: pa.Table) 
     import xgboost
 
     data = xgboost.DMatrix(matrix(rows, columns), feature_names=list(columns))
-    # A booster that stopped early predicts with its best round, as its Spark model does.
-    best = getattr(booster, "best_iteration", None) if booster.attr("best_iteration") else None
-    given = booster.predict(data, iteration_range=(0, best + 1) if best is not None else (0, 0))
+    given = booster.predict(data, iteration_range=_rounds(booster))
     objective = str(_objective(booster))
     if objective.startswith("reg:"):
         return Answer(given.astype(np.float64))
@@ -98,6 +110,11 @@ def predict(booster: xgboost.Booster, columns: tuple[str, ...], rows: pa.Table) 
     proba = proba.astype(np.float64)
     proba = proba / proba.sum(axis=1, keepdims=True)
     return Answer(proba.argmax(axis=1), proba)
+
+
+def _rounds(booster: xgboost.Booster) -> tuple[int, int]:
+    """The rounds to predict with: up to the best where a fit stopped early, as in Spark; or all."""
+    return (0, booster.best_iteration + 1) if booster.attr("best_iteration") else (0, 0)
 
 
 def _objective(booster: xgboost.Booster) -> str:

@@ -167,6 +167,8 @@ def regression_table(model: Any, columns: tuple[str, ...]) -> dict[str, Any]:
     The errors are those of ordinary least squares (Spark's normal equations); where columns
     determine one another, or the fit is regularised, there are none, and null says so.
     """
+    from pyspark.errors import UnsupportedOperationException
+
     summary = model.summary
     table: dict[str, Any] = {
         "intercept": model.intercept,
@@ -183,8 +185,7 @@ def regression_table(model: Any, columns: tuple[str, ...]) -> dict[str, Any]:
     ):
         try:
             table[key] = dict(zip(named, getattr(summary, attribute), strict=True))
-        except Exception:
-            # Spark raises what the JVM does: UnsupportedOperationException behind a Py4J error.
+        except UnsupportedOperationException:
             table[key] = None
     return table
 

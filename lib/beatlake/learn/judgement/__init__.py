@@ -7,7 +7,14 @@ needed for. `difference` compares two models on the same rows, `beats` a model w
 from beatlake.learn.judgement.baseline import Training, baselines
 from beatlake.learn.judgement.classify import classification
 from beatlake.learn.judgement.cluster import Clusters, clustering, sweep
-from beatlake.learn.judgement.compare import Difference, Verdict, beats, difference, value_of
+from beatlake.learn.judgement.compare import (
+    Difference,
+    Verdict,
+    beats,
+    difference,
+    differences,
+    value_of,
+)
 from beatlake.learn.judgement.predictions import Predictions
 from beatlake.learn.judgement.regress import regression
 from beatlake.learn.judgement.scores import Judgement, Score
@@ -25,6 +32,7 @@ __all__ = [
     "classification",
     "clustering",
     "difference",
+    "differences",
     "regression",
     "sweep",
     "value_of",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Literal
@@ -137,19 +137,42 @@ def beats(
     """
     if not baselines:
         raise InputError("There is no baseline to compare the model with.")
-    own = _drawn(model, "model", metric, salt, resamples)
-    differences = {}
-    for name, baseline in baselines.items():
-        _same_rows(model, baseline)
-        other = _drawn(baseline, f"baseline {name}", metric, salt, resamples)
-        differences[name] = _difference(own, other, metric, model)
+    named = ((f"baseline {name}", baseline) for name, baseline in baselines.items())
+    compared = differences(model, named, metric=metric, salt=salt, resamples=resamples)
+    found = dict(zip(baselines, (one for _, one in compared), strict=True))
     sign = -1 if metric in LESS_IS_BETTER else 1
     return Verdict(
         metric=metric,
-        differences=differences,
-        beaten=all(found.first_is == "better" for found in differences.values()),
-        strongest=max(differences, key=lambda name: sign * differences[name].second),
+        differences=found,
+        beaten=all(one.first_is == "better" for one in found.values()),
+        strongest=max(found, key=lambda name: sign * found[name].second),
     )
+
+
+def differences(
+    model: Predictions,
+    others: Iterable[tuple[str, Predictions]],
+    *,
+    metric: str,
+    salt: str,
+    resamples: int = RESAMPLES,
+) -> Iterator[tuple[str, Difference]]:
+    """One metric of a model less that of others on the same rows, one after the other.
+
+    Args:
+        model: the first of every difference.
+        others: by name; each is done with when the next is asked for.
+        metric: its name.
+        salt: of the draws.
+        resamples: draws of artists per interval.
+
+    Raises:
+        InputError: one is not of the same rows, or does not give the metric.
+    """
+    own = _drawn(model, "model", metric, salt, resamples)
+    for name, other in others:
+        _same_rows(model, other)
+        yield name, _difference(own, _drawn(other, name, metric, salt, resamples), metric, model)
 
 
 @dataclass(frozen=True)
