@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -36,6 +39,7 @@ SEARCHED = songs.altered(
         "  - {name: xgboost, parameters: {n_estimators: 8}, search: {over: {max_depth: [1, 3]},"
         " folds: 3}}",
     ),
+    ("splits: {headline: artist}", "splits: {headline: artist, rungs: [artist]}"),
 )
 
 
@@ -178,25 +182,58 @@ def settled(
 
 def test_after_a_kill_only_what_was_not_done_is_fitted(trees: Trees, tmp_path: Path) -> None:
     given = songs.made()
-    records = Records(tmp_path / "records", {"inputs": {"songs.csv": "one"}})
-    trees.stops_at = 4
-    with pytest.raises(KeyboardInterrupt):
-        settled(given, tmp_path, records=records)
-    assert trees.made == 4
-    trees.stops_at = None
+    origin = {"inputs": {"songs.csv": "one"}}
+    records = Records(tmp_path / "records", origin)
+    code = f"""if True:
+        import os, signal, sys
+        from pathlib import Path
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        import songs, test_tuning, trees
+        from beatlake.learn import estimators
+        folder = Path({str(tmp_path)!r})
+        made = estimators.fit = trees.Trees()
+        made.stops_at = 4
+        made.stop = lambda: os.kill(os.getpid(), signal.SIGKILL)
+        records = test_tuning.Records(folder / "records", {origin!r})
+        test_tuning.settled(songs.made(), folder, records=records)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert len(list((tmp_path / "records").glob("*.json"))) == 4
+    (tmp_path / "rows.duckdb").unlink()
     first = settled(given, tmp_path, records=records)
-    assert trees.made == 6
+    assert trees.made == 2
     # Nothing is left to fit, and what comes of it is what comes without records.
     again = settled(given, tmp_path, records=records)
-    assert trees.made == 6
+    assert trees.made == 2
     assert first == again == settled(given, tmp_path)
-    assert trees.made == 12
+    assert trees.made == 8
     # Another version of the table is another search; the same rows dealt otherwise are, too.
     settled(given, tmp_path, records=Records(tmp_path / "records", {"inputs": {}}))
-    assert trees.made == 18
-    salted = songs.altered(SEARCHED, ("headline: artist", "headline: artist, salt: other"))
+    assert trees.made == 14
+    salted = songs.altered(SEARCHED, ("headline: artist,", "headline: artist, salt: other,"))
     settled(given, tmp_path, salted, records)
-    assert trees.made == 24
+    assert trees.made == 20
+
+
+def test_a_fit_that_fails_ends_the_search_and_keeps_what_was_done(
+    trees: Trees, spark: SparkSession, tmp_path: Path
+) -> None:
+    def fail() -> None:
+        raise InputError("too deep")
+
+    trees.stops_at, trees.stop = 3, fail
+    given = songs.made()
+    text = songs.altered(SEARCHED, ("max_depth: [1, 3]", "max_depth: [1, 2, 3, 4]"))
+    records = Records(tmp_path / "records")
+    with pytest.raises(InputError, match="too deep"):
+        settled(given, tmp_path, text, records, spark=spark, parallel=2)
+    kept = len(list((tmp_path / "records").glob("*.json")))
+    assert 3 <= kept < 12
+    (tmp_path / "rows.duckdb").unlink()
+    trees.made, trees.stops_at = 0, None
+    settled(given, tmp_path, text, records)
+    assert trees.made == 12 - kept
 
 
 def test_candidates_side_by_side_choose_the_same(
@@ -365,7 +402,7 @@ def test_choices_are_in_the_table_the_manifest_and_the_card(
 ) -> None:
     text = songs.altered(
         SEARCHED,
-        ("splits: {headline: artist}", "splits: {headline: artist, rungs: [random, artist]}"),
+        ("rungs: [artist]", "rungs: [random, artist]"),
         ("folds: 3}}", "folds: 3}, elimination: {folds: 3, step: 2}}"),
     )
     task_file = tmp_path / "songs.yaml"

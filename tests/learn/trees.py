@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +38,17 @@ class Tree:
 
 
 class Trees:
-    """Fits of trees, counted, of which one may be stopped."""
+    """Fits of trees, counted; before the one of number `stops_at`, `stop` is called."""
 
     def __init__(self) -> None:
         self.made = 0
         self.stops_at: int | None = None
+        self.stop: Callable[[], None] = lambda: None
 
     def __call__(
         self, _: object, name: str, kind: str, fold: Fold, parameters: Any, seed: int
     ) -> Tree:
         if self.made == self.stops_at:
-            raise KeyboardInterrupt
+            self.stop()
         self.made += 1
         return Tree(fold, parameters.get("max_depth", 3))

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 #: Test rows whose contributions are computed: they cost trees x leaves x depth for each.
 _CONTRIBUTIONS = 500
-#: Rows that are predicted at once.
-_AT_ONCE = 200_000
 #: What each method measures.
 METHODS = {
     "permutation": "how much worse {metric} gets when the feature is permuted among test rows",

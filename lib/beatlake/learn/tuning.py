@@ -125,14 +125,12 @@ class Tuner:
         spark: fits.
         records: of fits that were made before.
         parallel: fits that may run side by side.
-        fits: how many were made, records not counted.
     """
 
     sides: Sides
     spark: SparkSession
     records: Records = field(default_factory=Records)
     parallel: int = 1
-    fits: int = 0
 
     def settle(self, rung: Rung, estimator: Estimator) -> Settled:
         """The parameters and features of an estimator on a rung.
@@ -259,7 +257,6 @@ class Tuner:
 
         for place, outcome in self._side_by_side(made, left):
             found[place] = outcome
-            self.fits += 1
         return [outcome for outcome in found if outcome is not None]
 
     def _side_by_side(
