@@ -132,6 +132,7 @@ def test_contributions_are_what_a_sum_of_stumps_gives_each_feature() -> None:
     fitted = FittedFeatures(
         tuple(FittedColumn(name, name[0], name, "number") for name in model.columns)
     )
+    assert model.trees == 30
     margin = model.predict(None, rows).values
     shares = model.contributions(rows)
     assert shares.sum(axis=2)[:, 0] == pytest.approx(margin, abs=1e-4)
@@ -168,6 +169,7 @@ def test_contributions_to_several_classes_add_up_to_each_margin() -> None:
     model = boosted(label, rows, max_depth=2, objective="multi:softprob", num_class=3)
     shares = model.contributions(rows)
     assert shares.shape == (n, 3, 5)
+    assert model.trees == 30 * 3
     proba = model.predict(None, rows).proba
     exponent = np.exp(shares.sum(axis=2))
     assert exponent / exponent.sum(axis=1, keepdims=True) == pytest.approx(proba, abs=1e-5)

@@ -378,6 +378,30 @@ def test_too_many_folds_for_the_groups_are_told(trees: Trees, tmp_path: Path) ->
         settled(songs.made(80, artists=12), tmp_path, text)
 
 
+def test_features_are_eliminated_as_scikit_learn_does(trees: Trees, tmp_path: Path) -> None:
+    from sklearn.feature_selection import RFECV
+    from sklearn.model_selection import PredefinedSplit
+
+    text = songs.altered(
+        ON_NUMBERS,
+        (
+            "search: {over: {max_depth: [1, 3]}, folds: 3}",
+            "parameters: {max_depth: 2}, elimination: {folds: 3}",
+        ),
+    )
+    given = songs.made()
+    found = settled(given, tmp_path, text)
+    (choice,) = found.choices
+    rows = np.array(numbers(given, tmp_path))
+    theirs = RFECV(
+        DecisionTreeClassifier(max_depth=2, random_state=0), cv=PredefinedSplit(rows[:, 4])
+    ).fit(rows[:, :3], rows[:, 3])
+    expected = theirs.cv_results_["mean_test_score"]
+    assert [one.features for one in choice.candidates] == [1, 2, 3]
+    assert [one.mean for one in choice.candidates] == pytest.approx(expected, abs=1e-12)
+    assert list(found.features) == np.array(NUMBERS)[theirs.support_].tolist()
+
+
 def test_features_that_say_nothing_are_eliminated(trees: Trees, tmp_path: Path) -> None:
     text = songs.altered(
         songs.TASK,

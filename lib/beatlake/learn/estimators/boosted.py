@@ -7,6 +7,7 @@ is the same on every machine. Nothing is stored as pickle: parameters that hold 
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,12 @@ class Boosted:
     def predict(self, spark: SparkSession | None, rows: pa.Table) -> Answer:
         """Predict rows with the booster, in this process."""
         return predict(self.booster, self.columns, rows)
+
+    @property
+    def trees(self) -> int:
+        """How many there are: one for each round and margin."""
+        given = _learner(self.booster)["learner_model_param"]["num_class"]
+        return int(self.booster.num_boosted_rounds() * max(1, int(given)))
 
     def contributions(self, rows: pa.Table) -> Array:
         """SHAP values: rows x classes x columns and, last, what no column gives.
@@ -118,10 +125,12 @@ def _rounds(booster: xgboost.Booster) -> tuple[int, int]:
 
 
 def _objective(booster: xgboost.Booster) -> str:
-    import json
+    return str(_learner(booster)["objective"]["name"])
 
-    config = json.loads(booster.save_config())
-    return str(config["learner"]["objective"]["name"])
+
+def _learner(booster: xgboost.Booster) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(booster.save_config())["learner"]
+    return found
 
 
 def fit(spark: SparkSession, kind: str, fold: Fold, parameters: Parameters, seed: int) -> Boosted:
