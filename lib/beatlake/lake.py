@@ -234,7 +234,8 @@ class Lake:
         """Where workers put data files of a table."""
         from beatlake.datafiles import Target
 
-        return Target(self.path(table.name).absolute(), table.arrow_schema)
+        ordered = table.order_by is not None
+        return Target(self.path(table.name).absolute(), table.arrow_schema, ordered)
 
     def record(
         self,
