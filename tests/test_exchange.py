@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from pyspark.errors import PythonException
 from pyspark.sql import SparkSession
@@ -210,21 +209,6 @@ def towns_in(cut: Stored, number: int) -> set[str | None]:
     """What towns the files of a bucket have."""
     files = cut.bucket(number, cut.buckets).files
     return {town for file in files for town in pa.parquet.read_table(file)["town"].to_pylist()}
-
-
-@TASKS
-def test_rows_of_a_table_with_an_order_lie_in_it(
-    spark: SparkSession, tables: dict[str, Stored], tmp_path: Path, sizes: Sizes
-) -> None:
-    target = Target(tmp_path / "files", SALES.arrow_schema, ordered=True)
-    target.directory.mkdir()
-    for bucket_by in (None, "town"):
-        spec = replace(SALES, order_by="town", bucket_by=bucket_by)
-        (done,) = write(spark, [Output(spec, target, per_town(tables))], sizes)
-        assert sum(file.rows for file in done.files) == len(TOWNS)
-        for file in done.files:
-            towns = pq.read_table(target.directory / file.name).column("town").to_pylist()
-            assert towns == sorted(towns)
 
 
 @TASKS

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 #: Rows are gathered to so many bytes before they are written as a row group; to fewer where a task
 #: has many files open at a time, which may hold so much together.
 _GROUP_BYTES, _LEAST_GROUP_BYTES, _TOGETHER_BYTES = 64 << 20, 4 << 20, 512 << 20
-#: Rows of a group where they are ordered: fewer make look-ups faster and all else slower
-#: (`benchmarks/readers.py`).
-_ORDERED_ROWS = 40_000
 _CODEC = "snappy"
 #: Of so many rows the values are looked at, and a column with fewer different ones than this share
 #: gets a dictionary: others pay for building one that is then given up (a third of writing).
@@ -38,14 +35,10 @@ _SAMPLE, _REPETITIVE = 10_000, 0.3
 
 @dataclass(frozen=True)
 class Target:
-    """The directory of a table, which all workers see, and the table's columns.
-
-    ``ordered`` says that rows come in an order, so that a reader can skip row groups.
-    """
+    """The directory of a table, which all workers see, and the table's columns."""
 
     directory: Path
     schema: pa.Schema
-    ordered: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,8 +102,7 @@ class DataFileWriter:
                 use_dictionary=_repetitive(group),
                 write_statistics=_compared(self._target.schema),
             )
-        rows = _ORDERED_ROWS if self._target.ordered else group.num_rows
-        self._writer.write_table(group, row_group_size=rows)
+        self._writer.write_table(group, row_group_size=group.num_rows)
         self._waiting, self._waiting_bytes = [], 0
 
     def finish(self) -> list[Written]:

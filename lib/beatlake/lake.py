@@ -234,8 +234,7 @@ class Lake:
         """Where workers put data files of a table."""
         from beatlake.datafiles import Target
 
-        ordered = table.order_by is not None
-        return Target(self.path(table.name).absolute(), table.arrow_schema, ordered)
+        return Target(self.path(table.name).absolute(), table.arrow_schema)
 
     def record(
         self,

@@ -101,7 +101,6 @@ class Query:
         counts: what is counted of its rows, in the same pass.
         keep: a condition on the rows that go on to where the query's rows are used; they go
             without columns whose name begins with an underscore.
-        order_by: the column by which they are ordered where they are written.
 
     Raises:
         ValueError: a scanned source stands beside another one that is scanned or dealt.
@@ -111,7 +110,6 @@ class Query:
     sources: Mapping[str, Scanned | Whole | Dealt]
     counts: Sequence[Count] = field(default=())
     keep: str | None = None
-    order_by: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse sources of which a task cannot see matching shares."""
@@ -179,9 +177,7 @@ def answer(
         query: the query.
         sources: a WITH clause that says what they are (`gathered`).
     """
-    order = f" ORDER BY {query.order_by}" if query.order_by else ""
-    whole = f"{sources} SELECT * FROM ({query.sql}){order}"
-    reader = views.sql(whole).to_arrow_reader(_PIECE_ROWS)
+    reader = views.sql(f"{sources} SELECT * FROM ({query.sql})").to_arrow_reader(_PIECE_ROWS)
     pieces = (pa.Table.from_batches([batch]) for batch in reader)
     # That nothing was counted must be said, too.
     first = next(pieces, reader.schema.empty_table())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -124,7 +124,7 @@ def write(spark: SparkSession, outputs: Sequence[Output], sizes: Sizes) -> list[
         sink = Write(
             number, output.target, dict(table.checks), table.name, table.bucket_by, buckets
         )
-        asked.append((replace(query, order_by=table.order_by), sink))
+        asked.append((query, sink))
     done = [Done([], []) for _ in outputs]
     for parcel in _told(spark, asked, sizes):
         report = json.loads(bytes(parcel["rows"]))

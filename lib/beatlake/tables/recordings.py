@@ -181,7 +181,6 @@ RECORDINGS = Table(
     ),
     key=("isrc",),
     bucket_by="isrc",
-    order_by="isrc",
     checks={
         "has_a_side": "has_audio OR has_spotify OR has_beatport",
         "spotify_counted": _counted("has_spotify", "n_spotify_tracks"),

@@ -60,9 +60,7 @@ class Table:
 
     ``key`` names the columns that identify a row (checked on every run), ``checks`` maps
     constraint names to SQL conditions. ``bucket_by`` is the column, of texts, by which the data
-    files of a large table are cut (`beatlake.buckets`), for joins. ``order_by`` is the column by
-    which the rows of each data file are ordered, in small row groups, so that a reader who asks for
-    a value of it reads one of them.
+    files of a large table are cut (`beatlake.buckets`), for joins.
     """
 
     name: str
@@ -71,13 +69,12 @@ class Table:
     key: tuple[str, ...] = ()
     checks: Mapping[str, str] = field(default_factory=dict)
     bucket_by: str | None = None
-    order_by: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a spec that names columns it does not have, or one column twice."""
         names = [column.name for column in self.columns]
         repeated = {name for name in names if names.count(name) > 1}
-        unknown = {*self.key, *filter(None, [self.bucket_by, self.order_by])} - set(names)
+        unknown = {*self.key, *filter(None, [self.bucket_by])} - set(names)
         if repeated or unknown:
             raise SpecError(f"{self.name}: repeated columns {repeated}, unknown {unknown}")
 
