@@ -151,4 +151,23 @@ def test_no_honest_model_beats_the_ceiling(fitted: dict[str, Any], truth: Truth)
         < ceilings["r2_everything_but_noise"]
         < 1
     )
-    assert ceilings["majority_bin_accuracy"] > 0.95
+    assert (
+        0.95
+        < ceilings["majority_bin_accuracy"]
+        < ceilings["three_bin_accuracy_genre_date_audio"]
+        < ceilings["three_bin_accuracy_artist_genre_date_audio"]
+        < ceilings["three_bin_accuracy_everything_but_noise"]
+    )
+
+
+def test_variances_are_those_of_the_planted_model(truth: Truth) -> None:
+    """The artists' effects are standardised exactly; release and noise are drawn."""
+    model, variance = truth["signal"]["track_popularity"], truth["signal"]["variance"]
+    assert variance["artist"] == pytest.approx(model["artist_sd"] ** 2, rel=1e-4)
+    assert variance["noise"] == pytest.approx(model["noise_sd"] ** 2, rel=0.05)
+    assert variance["release"] == pytest.approx(model["release_sd"] ** 2, rel=0.15)
+    parts = sum(value for name, value in variance.items() if name != "eta")
+    assert parts == pytest.approx(variance["eta"], rel=0.05)
+    artists = truth["signal"]["artists"]
+    assert artists["sd"] == pytest.approx(model["artist_sd"], rel=0.2)
+    assert abs(artists["mean"]) < 0.2

@@ -44,7 +44,15 @@ truth.json
     Over the Spotify tracks: `mean` and `sd` of popularity, `majority_bin_accuracy`, and for each
     set of known effects the best possible `r2_*` and `three_bin_accuracy_*` (three equal-width
     bins of 0..83): `everything_but_noise`; `artist_genre_date_audio`; `genre_date_audio`, which is
-    what a model can know of a new artist.
+    what a model can know of a new artist. Nearly all tracks are in the lowest bin, so that the
+    three accuracies say little.
+`signal.variance`
+    Over the Spotify tracks, the variance of eta and of its parts: `genre`, `date` (season and
+    year), `audio`, `artist`, `release`, `noise`. The parts are nearly independent, so that a part
+    by `eta` is its share.
+`signal.artists`
+    `number` of main artists with a Spotify track, `mean` and `sd` of their effects, each artist
+    counted once: the effects are standardised over the tracks, where some artists have many.
 """
 
 from __future__ import annotations

@@ -44,6 +44,8 @@ class Planted:
 
     effects: signal.Effects
     ceilings: dict[str, float]
+    variance: dict[str, float]
+    artists: dict[str, float]
 
 
 def build(
@@ -131,8 +133,8 @@ def _spotify(
 
     weight = np.bincount(rec.artist[tracks.rec], minlength=people.sp_main)
     effects = signal.draw_effects(people.sp_main, weight[: people.sp_main], seed)
-    popularity, ceilings = _track_popularity(
-        rec, tracks.rec, tracks.rel, rel_day, rel_precision, effects, seed
+    popularity, ceilings, variance = _track_popularity(
+        rec, tracks.rec, tracks.rel, rel_day, rel_precision, effects, weight, seed
     )
     xi = signal.RELEASE_INTERCEPT + signal.RELEASE_GENRE * effects.genre[rel_genre]
     xi = xi + signal.year_effect(dates.year_of(rel_day))
@@ -162,7 +164,9 @@ def _spotify(
         link_release=(keys // people.total).astype(np.int32),
         link_artist=(keys % people.total).astype(np.int32),
     )
-    return sp, Planted(effects, ceilings)
+    once = effects.artist[weight > 0]
+    artists = {"number": len(once), "mean": float(once.mean()), "sd": float(once.std())}
+    return sp, Planted(effects, ceilings, variance, _rounded(artists))
 
 
 def _track_popularity(
@@ -172,15 +176,16 @@ def _track_popularity(
     rel_day: Array,
     rel_precision: Array,
     effects: signal.Effects,
+    weight: Array,
     seed: int,
-) -> tuple[Array, dict[str, float]]:
-    """Popularity per track, and how well the best predictions of it can be."""
+) -> tuple[Array, dict[str, float], dict[str, float]]:
+    """Popularity per track, how well the best predictions of it can be, and variances of eta."""
     release_effect = signal.RELEASE_SD * stream(seed, "release effects").standard_normal(
         len(rel_day)
     )
     sample = stream(seed, "ceiling")
     drawn_releases = signal.RELEASE_SD * sample.standard_normal(_CEILING_DRAWS)
-    drawn_artists = effects.artist[rec.artist[sample.choice(track_rec, _CEILING_DRAWS)]]
+    drawn_artists = sample.permutation(signal.quantiles(effects.artist, weight, _CEILING_DRAWS))
     knows_all = signal.Expected(np.zeros(1))
     knows_artist = signal.Expected(drawn_releases)
     knows_sound = signal.Expected(drawn_releases + drawn_artists)
@@ -190,25 +195,33 @@ def _track_popularity(
         part = slice(start, start + CHUNK)
         own, release = track_rec[part], track_rel[part]
         genre = rec.genre[own]
-        mu = signal.INTERCEPT + effects.genre[genre]
-        mu = mu + signal.date_effect(rel_day[release], rel_precision[release], genre, effects)
-        mu += np.where(rec.has_audio[own], signal.audio_effect(_sound(rec, own)), 0)
-        artist = effects.artist[rec.artist[own]]
-        noise = signal.NOISE_SD * stream(seed, "noise", chunk).standard_normal(len(mu))
-        drawn = signal.popularity_of(mu + artist + release_effect[release] + noise)
+        parts = {
+            "genre": effects.genre[genre],
+            "date": signal.date_effect(rel_day[release], rel_precision[release], genre, effects),
+            "audio": np.where(rec.has_audio[own], signal.audio_effect(_sound(rec, own)), 0),
+            "artist": effects.artist[rec.artist[own]],
+            "release": release_effect[release],
+            "noise": signal.NOISE_SD * stream(seed, "noise", chunk).standard_normal(len(own)),
+        }
+        mu = signal.INTERCEPT + parts["genre"] + parts["date"] + parts["audio"]
+        artist = parts["artist"]
+        eta = mu + artist + parts["release"] + parts["noise"]
+        drawn = signal.popularity_of(eta)
         popularity[part] = drawn
         y = drawn.astype(np.float64)
         level = np.digitize(y, signal.BINS[1:])
         found = {"n": len(y), "y": y.sum(), "yy": (y * y).sum()}
         found |= {f"bin{b}": float((level == b).sum()) for b in range(3)}
         for name, expected, known in (
-            ("everything_but_noise", knows_all, mu + artist + release_effect[release]),
+            ("everything_but_noise", knows_all, mu + artist + parts["release"]),
             ("artist_genre_date_audio", knows_artist, mu + artist),
             ("genre_date_audio", knows_sound, mu),
         ):
             mean, hit = expected.at(known)
             found[name] = ((y - mean) ** 2).sum()
             found[name + "/bins"] = hit.sum()
+        for name, values in (parts | {"eta": eta}).items():
+            found |= {f"{name}/sum": values.sum(), f"{name}/squares": (values**2).sum()}
         for name, value in found.items():
             sums[name] = sums.get(name, 0.0) + float(value)
     n = sums["n"]
@@ -218,7 +231,15 @@ def _track_popularity(
     for name in ("everything_but_noise", "artist_genre_date_audio", "genre_date_audio"):
         ceilings[f"r2_{name}"] = 1 - sums[name] / total
         ceilings[f"three_bin_accuracy_{name}"] = sums[name + "/bins"] / n
-    return popularity, {name: round(value, 6) for name, value in ceilings.items()}
+    variance = {
+        name: sums[f"{name}/squares"] / n - (sums[f"{name}/sum"] / n) ** 2
+        for name in (*parts, "eta")
+    }
+    return popularity, _rounded(ceilings), _rounded(variance)
+
+
+def _rounded(values: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 6) for name, value in values.items()}
 
 
 def _sound(rec: Rec, own: Array) -> dict[str, Array]:

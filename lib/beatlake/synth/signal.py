@@ -135,6 +135,19 @@ def popularity_of(eta: Array) -> Array:
     return np.minimum(np.floor(np.maximum(eta, 0) ** 2 + 0.5), 100).astype(np.uint8)
 
 
+def quantiles(values: Array, weight: Array, number: int) -> Array:
+    """So many of the values, ascending, that stand for all of them as often as they occur.
+
+    >>> quantiles(np.array([2.0, 1.0, 3.0]), np.array([2, 1, 1]), 4).tolist()
+    [1.0, 2.0, 2.0, 3.0]
+    """
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(weight[order])
+    wanted = (np.arange(number) + 0.5) / number * reached[-1]
+    found: Array = values[order[np.searchsorted(reached, wanted)]]
+    return found
+
+
 class Expected:
     """What the best possible prediction is, given the part `mu` of eta that a model could know."""
 

@@ -224,8 +224,10 @@ def recordings(
 
 
 def signal_truth(planted: Planted) -> dict[str, Any]:
-    """The planted coefficients and how well a prediction can do on these rows."""
+    """The planted coefficients, what varies how much, and how well a prediction can do."""
     return {
         "track_popularity": signal.coefficients(planted.effects),
         "ceilings": planted.ceilings,
+        "variance": planted.variance,
+        "artists": planted.artists,
     }
