@@ -15,6 +15,7 @@ INPUT ?= build/input
 LAKE ?= build/lake
 MINUTES ?= 10
 BENCH_SCALE ?= 0.1
+BENCH_ROWS ?= 4700000
 
 # The first Python that can start and is one of the supported ones, or PYTHON=/path/to/python.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3.10 python3 python; do \
@@ -70,6 +71,12 @@ bench-slope: $(STAMP) ## measure how the pipeline grows with its input, with cor
 	@mkdir -p build/bench
 	$(BIN)/python benchmarks/slope.py --folder build/bench --json build/bench/slope.json
 	$(BIN)/python benchmarks/cluster.py --input "build/bench/0.1" --json build/bench/cluster.json
+
+.PHONY: bench-learn
+bench-learn: $(STAMP) ## measure fits, scoring and the ladder beside XGBoost and scikit-learn (BENCH_ROWS=4700000)
+	@mkdir -p build/bench
+	$(BIN)/python benchmarks/learn.py --rows "$(BENCH_ROWS)" --folder build/bench \
+		--json "build/bench/learn-$(BENCH_ROWS).json"
 
 .PHONY: format
 format: $(STAMP) ## format the code and fix what the linter can

@@ -17,6 +17,7 @@ import pytest
 
 from beatlake.synth import generate
 
+LEARNERS = ("xgboost", "random_forest", "logistic_regression")
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
@@ -101,6 +102,23 @@ def test_a_cluster_is_measured_beside_local_spark(source: Path) -> None:
     assert all(each["wall_s"] > 0 for runs in found.values() for each in runs)
 
 
+@pytest.mark.full
+def test_learning_is_measured_beside_what_does_without_spark(tmp_path: Path) -> None:
+    found = found_by(
+        "learn.py",
+        *("--folder", tmp_path / "made", "--rows", "20000", "--trees", "5", "--depth", "3"),
+        *("--rounds", "1"),
+    )
+    assert set(found) == {
+        "ladder",
+        *(f"{what} {name}" for what in ("fit", "score") for name in LEARNERS),
+    }
+    for (one,) in found.values():
+        assert all(side["seconds"] < side["measured"]["wall_s"] for side in one["sides"])
+    # The same booster.
+    assert found["score xgboost"][0]["apart"]["mean"] < 1e-6
+
+
 @of("skew")
 def test_skewed_and_even_inputs_differ_in_the_keys_alone(script: ModuleType, source: Path) -> None:
     made = {
@@ -178,7 +196,7 @@ def test_the_model_divides_what_is_divided(script: ModuleType) -> None:
     assert (many.bends, round(many.share)) == (survey, 1)
 
 
-@of("baseline", "pipeline", "model")
+@of("baseline", "pipeline", "model", "learn")
 def test_what_the_docstrings_show_is_so(script: ModuleType) -> None:
     failed, tried = doctest.testmod(script)
     assert tried and not failed
