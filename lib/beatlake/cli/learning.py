@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -35,6 +36,10 @@ models = typer.Typer(
 app.add_typer(models, name="models")
 
 TaskArgument = Annotated[str, typer.Argument(help="Name of the task.")]
+TaskNameOption = Annotated[str, typer.Option("--task", help="Name of the task.")]
+TaskFileOption = Annotated[
+    str, typer.Option("--task", help="Built-in task, or a task file (.yaml).")
+]
 VersionOption = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option("--version", min=1, help="By default the champion."),
@@ -52,10 +57,13 @@ class Shown(str, Enum):
     json = "json"
 
 
+FormatOption = Annotated[Shown, typer.Option("--format", help="How to print.")]
+
+
 @app.command()
 def train(
     *,
-    task: Annotated[str, typer.Option("--task", help="Built-in task, or a task file (.yaml).")],
+    task: TaskFileOption,
     table: TableOption = None,
     lake: LakeOption = DEFAULT_LAKE,
     release: ReleaseOption = None,
@@ -68,16 +76,12 @@ def train(
     The exit code is 5 when a leak gate refuses; nothing is registered then.
     """
     _check_installed()
-    from beatlake import config as configuration
     from beatlake.lake import Lake
     from beatlake.learn import promotion
-    from beatlake.learn import task as tasks
     from beatlake.learn.training import train as learn
 
-    asked = tasks.load(task)
-    settled = configuration.load(config, settings or ())
     place = Lake(lake)
-    source = _source(place, asked, table, release)
+    asked, source, settled = _asked(task, table, place, release, config, settings)
     say = (lambda _: None) if quiet else (lambda said: typer.echo(console.clean(said)))
     done = learn(_fitting(settled), place, asked, source, say, settled.parallel_fits)
     if quiet:
@@ -93,13 +97,13 @@ def train(
 @app.command()
 def resampling(
     *,
-    task: Annotated[str, typer.Option("--task", help="Built-in task, or a task file (.yaml).")],
+    task: TaskFileOption,
     table: TableOption = None,
     lake: LakeOption = DEFAULT_LAKE,
     release: ReleaseOption = None,
     config: ConfigOption = None,
     settings: SetOption = None,
-    format_: Annotated[Shown, typer.Option("--format", help="How to print.")] = Shown.table,
+    format_: FormatOption = Shown.table,
 ) -> None:
     """Show what a task's resampler does in the training fold, and before the split, which is wrong.
 
@@ -108,36 +112,31 @@ def resampling(
     _check_installed()
     from beatlake.learn import imbalance
 
-    lines = imbalance.compare(*_begun(task, table, lake, release, config, settings))
-    if format_ is Shown.json:
-        typer.echo(json.dumps(lines, indent=1))
-        return
-    console.print_table(
+    _tell(
+        imbalance.compare(*_begun(task, table, lake, release, config, settings)),
+        format_,
         ("resampled", "metric", "value", "95 % interval", "n", "wrong because"),
-        [
-            (
-                line["resampled"],
-                line["metric"],
-                line["value"],
-                _between(line["interval"]),
-                line["n"],
-                line["wrong"] or "",
-            )
-            for line in lines
-        ],
+        lambda line: (
+            line["resampled"],
+            line["metric"],
+            line["value"],
+            _between(line["interval"]),
+            line["n"],
+            line["wrong"] or "",
+        ),
     )
 
 
 @app.command()
 def ablate(
     *,
-    task: Annotated[str, typer.Option("--task", help="Built-in task, or a task file (.yaml).")],
+    task: TaskFileOption,
     table: TableOption = None,
     lake: LakeOption = DEFAULT_LAKE,
     release: ReleaseOption = None,
     config: ConfigOption = None,
     settings: SetOption = None,
-    format_: Annotated[Shown, typer.Option("--format", help="How to print.")] = Shown.table,
+    format_: FormatOption = Shown.table,
 ) -> None:
     """Show what each group of features is worth: the task without it, on the headline rung.
 
@@ -146,23 +145,18 @@ def ablate(
     _check_installed()
     from beatlake.learn import ablation
 
-    lines = ablation.ablate(*_begun(task, table, lake, release, config, settings))
-    if format_ is Shown.json:
-        typer.echo(json.dumps(lines, indent=1))
-        return
-    console.print_table(
+    _tell(
+        ablation.ablate(*_begun(task, table, lake, release, config, settings)),
+        format_,
         ("without", "metric", "value", "less than with all", "95 % interval", "n"),
-        [
-            (
-                line["without"] or "nothing",
-                line["metric"],
-                line["value"],
-                line["loss"],
-                _between(line["interval"]),
-                line["n"],
-            )
-            for line in lines
-        ],
+        lambda line: (
+            line["without"] or "nothing",
+            line["metric"],
+            line["value"],
+            line["loss"],
+            _between(line["interval"]),
+            line["n"],
+        ),
     )
 
 
@@ -170,7 +164,7 @@ def ablate(
 def list_models(
     *,
     lake: LakeOption = DEFAULT_LAKE,
-    format_: Annotated[Shown, typer.Option("--format", help="How to print.")] = Shown.table,
+    format_: FormatOption = Shown.table,
 ) -> None:
     """List every registered model; the champion of each task is marked."""
     _check_installed()
@@ -216,18 +210,14 @@ def show(
     evaluated: Annotated[
         bool, typer.Option("--evaluated", help="The newest evaluation, not the training.")
     ] = False,
-    format_: Annotated[Shown, typer.Option("--format", help="How to print.")] = Shown.table,
+    format_: FormatOption = Shown.table,
 ) -> None:
     """Show a model on every rung: metric, value, interval, rows and purged rows."""
     _check_installed()
     from beatlake.lake import Lake
     from beatlake.learn import promotion
 
-    lines = promotion.ladder(Lake(lake), task, version, evaluated=evaluated)
-    if format_ is Shown.json:
-        typer.echo(json.dumps(lines, indent=1))
-    else:
-        _print(lines)
+    _print(promotion.ladder(Lake(lake), task, version, evaluated=evaluated), format_)
 
 
 @models.command()
@@ -237,18 +227,16 @@ def compare(
     first: Annotated[int, typer.Argument(min=1, help="One version.")],
     second: Annotated[int, typer.Argument(min=1, help="And another.")],
     lake: LakeOption = DEFAULT_LAKE,
-    format_: Annotated[Shown, typer.Option("--format", help="How to print.")] = Shown.table,
+    format_: FormatOption = Shown.table,
 ) -> None:
     """Compare two versions on the test rows that both predicted, artists drawn together."""
     _check_installed()
     from beatlake.lake import Lake
     from beatlake.learn import comparison
 
-    lines = comparison.compare(Lake(lake), task, first, second)
-    if format_ is Shown.json:
-        typer.echo(json.dumps(lines, indent=1))
-        return
-    console.print_table(
+    _tell(
+        comparison.compare(Lake(lake), task, first, second),
+        format_,
         (
             "metric",
             f"version {first}",
@@ -259,19 +247,16 @@ def compare(
             "n",
             "left out",
         ),
-        [
-            (
-                line["metric"],
-                line["first"],
-                line["second"],
-                line["difference"],
-                _between(line["interval"]),
-                line["first_is"],
-                line["n"],
-                line["left_out"],
-            )
-            for line in lines
-        ],
+        lambda line: (
+            line["metric"],
+            line["first"],
+            line["second"],
+            line["difference"],
+            _between(line["interval"]),
+            line["first_is"],
+            line["n"],
+            line["left_out"],
+        ),
     )
 
 
@@ -305,14 +290,14 @@ def roll_back(*, task: TaskArgument, lake: LakeOption = DEFAULT_LAKE) -> None:
 @app.command()
 def evaluate(
     *,
-    task: Annotated[str, typer.Option("--task", help="Name of the task.")],
+    task: TaskNameOption,
     version: VersionOption = None,
     table: TableOption = None,
     lake: LakeOption = DEFAULT_LAKE,
     release: ReleaseOption = None,
     config: ConfigOption = None,
     settings: SetOption = None,
-    format_: Annotated[Shown, typer.Option("--format", help="How to print.")] = Shown.table,
+    format_: FormatOption = Shown.table,
 ) -> None:
     """Judge a registered model again, on a release or a table, without fitting anything.
 
@@ -330,17 +315,13 @@ def evaluate(
     spark_settings = configuration.load(config, settings or ()).spark
     spark = session(spark_settings) if scoring.needs_spark(found) else None
     evaluation.evaluate(spark, place, found, _source(place, found.task, table, release))
-    lines = promotion.ladder(place, task, found.manifest.version, evaluated=True)
-    if format_ is Shown.json:
-        typer.echo(json.dumps(lines, indent=1))
-    else:
-        _print(lines)
+    _print(promotion.ladder(place, task, found.manifest.version, evaluated=True), format_)
 
 
 @app.command()
 def score(
     *,
-    task: Annotated[str, typer.Option("--task", help="Name of the task.")],
+    task: TaskNameOption,
     version: VersionOption = None,
     table: TableOption = None,
     row: Annotated[
@@ -379,6 +360,23 @@ def score(
     typer.echo(console.clean(f"{rows:,} predictions written to {output}."))
 
 
+def _asked(
+    task: str,
+    table: Path | None,
+    place: Lake,
+    release: int | None,
+    config: Path | None,
+    settings: list[str] | None,
+) -> tuple[Task, Source, Settings]:
+    """What a command that fits is given: the task, its rows and the settings."""
+    from beatlake import config as configuration
+    from beatlake.learn import task as tasks
+
+    asked = tasks.load(task)
+    settled = configuration.load(config, settings or ())
+    return asked, _source(place, asked, table, release), settled
+
+
 def _begun(
     task: str,
     table: Path | None,
@@ -388,13 +386,9 @@ def _begun(
     settings: list[str] | None,
 ) -> tuple[SparkSession, Task, Source]:
     """What a command compares on: a session to fit in, the task and its rows."""
-    from beatlake import config as configuration
     from beatlake.lake import Lake
-    from beatlake.learn import task as tasks
 
-    asked = tasks.load(task)
-    settled = configuration.load(config, settings or ())
-    source = _source(Lake(lake), asked, table, release)
+    asked, source, settled = _asked(task, table, Lake(lake), release, config, settings)
     return _fitting(settled), asked, source
 
 
@@ -435,41 +429,55 @@ def _source(place: Lake, task: Task, table: Path | None, release: int | None) ->
     return source.released(place, task.table.name, release)
 
 
-def _print(lines: list[dict[str, Any]]) -> None:
+def _tell(
+    lines: list[dict[str, Any]],
+    format_: Shown,
+    headings: tuple[str, ...],
+    cells: Callable[[dict[str, Any]], tuple[object, ...]],
+) -> None:
+    """Print lines as JSON, or a row of cells for each."""
+    if format_ is Shown.json:
+        typer.echo(json.dumps(lines, indent=1))
+    else:
+        console.print_table(headings, [cells(line) for line in lines])
+
+
+def _print(lines: list[dict[str, Any]], format_: Shown = Shown.table) -> None:
+    """Print a ladder: as JSON all of it, as a table what the headline metric says."""
     from beatlake.learn.figures import BASELINE
 
     headline = [
         line
         for line in lines
-        if line["unavailable"]
+        if format_ is Shown.json
+        or line["unavailable"]
         or (
             line["headline_metric"]
             # Of what stands beside, that of the rung that counts; --format json has all.
             and (line["headline"] or not line["estimator"].startswith(BASELINE))
         )
     ]
-    console.print_table(
+    _tell(
+        headline,
+        format_,
         ("version", "estimator", "rung", "metric", "value", "95 % interval", "n", "purged", ""),
-        [
-            (
-                line["version"],
-                line["estimator"],
-                line["rung"],
-                line["metric"],
-                line["value"],
-                _between(line["interval"]),
-                line["n"],
-                line["purged"],
-                f"not available: {line['unavailable']}"
-                if line["unavailable"]
-                else "headline"
-                if line["headline"]
-                else "flatters"
-                if line["rung"] == "random"
-                else "",
-            )
-            for line in headline
-        ],
+        lambda line: (
+            line["version"],
+            line["estimator"],
+            line["rung"],
+            line["metric"],
+            line["value"],
+            _between(line["interval"]),
+            line["n"],
+            line["purged"],
+            f"not available: {line['unavailable']}"
+            if line["unavailable"]
+            else "headline"
+            if line["headline"]
+            else "flatters"
+            if line["rung"] == "random"
+            else "",
+        ),
     )
 
 

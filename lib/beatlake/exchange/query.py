@@ -24,6 +24,12 @@ _MEMORY_LIMIT = "2GB"
 _BUFFER = "256MB"
 #: An answer comes in pieces of so many rows, so that nobody needs memory for all of them.
 _PIECE_ROWS = 200_000
+#: Queries see what is registered with them, and nothing is fetched for them.
+_SEALED = {
+    "python_enable_replacements": False,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
 Kind = TypeVar("Kind")
 
 
@@ -313,9 +319,7 @@ def _database() -> duckdb.DuckDBPyConnection:
             # No query depends on the order of rows.
             "preserve_insertion_order": False,
             "temp_directory": os.path.join(folder, f"duckdb-{os.getpid()}"),
-            "python_enable_replacements": False,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
+            **_SEALED,
         },
     )
 
@@ -328,9 +332,7 @@ def _in_order() -> duckdb.DuckDBPyConnection:
         config={
             "threads": 1,
             "preserve_insertion_order": True,
-            "python_enable_replacements": False,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
+            **_SEALED,
         },
     )
 
