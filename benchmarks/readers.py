@@ -278,9 +278,9 @@ def main() -> int:
 
 
 def _cut_into(files: list[str]) -> str:
-    buckets = {bucket_in(Path(file).name)[1] for file in files}
+    ways = {bucket_in(Path(file).name)[1] for file in files} - {""}
     groups = sum(pq.read_metadata(file).num_row_groups for file in files)
-    return f"{len(files)} files of {max(buckets)} buckets with {groups} row groups"
+    return f"{len(files)} files of the cuts {sorted(ways)} with {groups} row groups"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Buckets are the same for ever, and files say which one they hold."""
+"""Buckets are ranges of a key, and files say which one they hold."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beatlake.buckets import bucket_in, bucket_of
+from beatlake.buckets import UNCUT, Cut, bucket_in
 from beatlake.datafiles import DataFileWriters, Target
 
 TEXTS = st.lists(st.one_of(st.none(), st.text(max_size=20)), max_size=30)
@@ -22,44 +22,51 @@ def chunked(texts: list[str | None]) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(texts, pa.string())])
 
 
-def plainly(text: str | None, buckets: int) -> int:
-    """The definition, one byte after the other."""
-    total, power = 0, 1
-    for byte in (text or "").encode():
-        power = power * 0x9E3779B97F4A7C15 % 2**64
-        total = (total + byte * power) % 2**64
-    return (total * 0x243F6A8885A308D3 % 2**64 >> 40) % buckets
+def plainly(text: str | None, bounds: list[bytes]) -> int:
+    """The definition: how many bounds the first eight bytes reach."""
+    return sum((text or "").encode()[:8] >= bound for bound in bounds)
 
 
 @settings(deadline=None)
-@given(TEXTS, st.sampled_from([1, 2, 16, 1024]))
-def test_a_bucket_follows_from_the_text_alone(texts: list[str | None], buckets: int) -> None:
-    expected = [plainly(text, buckets) for text in texts]
-    assert bucket_of(chunked(texts), buckets).tolist() == expected
-    cut = pa.chunked_array([chunked(["x", *texts]).chunk(0)[1:], pa.array([], pa.string())])
-    assert bucket_of(cut, buckets).tolist() == expected
+@given(TEXTS, TEXTS, st.integers(1, 9))
+def test_a_bucket_follows_from_the_order_of_bytes(
+    texts: list[str | None], some: list[str | None], buckets: int
+) -> None:
+    texts = [text and text.replace("\0", "") for text in texts]
+    cut = Cut.between(chunked(some), buckets)
+    assert cut.buckets <= buckets
+    assert list(cut.bounds) == sorted(set(cut.bounds))
+    expected = [plainly(text, list(cut.bounds)) for text in texts]
+    assert cut.bucket_of(chunked(texts)).tolist() == expected
+    pieces = pa.chunked_array([chunked(["x", *texts]).chunk(0)[1:], pa.array([], pa.string())])
+    assert cut.bucket_of(pieces).tolist() == expected
 
 
-def test_buckets_do_not_change_from_one_version_to_the_next() -> None:
-    # Tables of an older release stay in the lake, and are joined with newer ones.
-    keys = chunked(["GBAYE0601498", "USUM71703861", "AD4X65752184", "", None, "é"])
-    assert bucket_of(keys, 1 << 20).tolist() == [plainly(k, 1 << 20) for k in keys.to_pylist()]
-    assert bucket_of(keys, 16).tolist() == [5, 2, 14, 0, 0, 8]
+def test_buckets_get_about_as_many_keys_each_however_they_are_spread() -> None:
+    codes = chunked([f"QZABC{number * 10:07d}" for number in range(90_000)] + ["AB"] * 10_000)
+    cut = Cut.between(codes.take(pa.array(range(0, 100_000, 7))), 10)
+    sizes = np.bincount(cut.bucket_of(codes))
+    assert len(sizes) == 10
+    assert sizes.min() > 8_900 and sizes.max() < 11_100
 
 
-def test_consecutive_codes_are_spread_evenly_and_buckets_nest() -> None:
-    codes = chunked([f"QZABC{number:07d}" for number in range(100_000)])
-    sixteen = bucket_of(codes, 16)
-    sizes = np.bincount(sixteen, minlength=16)
-    assert sizes.min() > 0.9 * len(codes) / 16 and sizes.max() < 1.1 * len(codes) / 16
-    assert (sixteen % 4 == bucket_of(codes, 4)).all()
+def test_keys_that_begin_alike_share_a_bucket() -> None:
+    cut = Cut.between(chunked(["ABCDEFGH1", "ABCDEFGH2", "ABCDEFGH3"]), 3)
+    assert cut == Cut((b"ABCDEFGH",))
+    assert cut.bucket_of(chunked(["ABCDEFGH0", "ABCDEFG", "ABCDEFGH9"])).tolist() == [1, 0, 1]
+
+
+def test_there_is_one_bucket_where_there_are_no_keys() -> None:
+    for keys in ([], [None], [""]):
+        assert Cut.between(chunked(keys), 4) == UNCUT
 
 
 def test_each_file_holds_the_rows_of_the_bucket_that_its_name_says(tmp_path: Path) -> None:
     rows = pa.table(
         {"isrc": [f"QZ{n:04d}" if n % 7 else None for n in range(500)], "number": range(500)}
     )
-    with DataFileWriters(Target(tmp_path, SCHEMA), "isrc", 4) as files:
+    cut = Cut.between(rows["isrc"], 4)
+    with DataFileWriters(Target(tmp_path, SCHEMA), "isrc", cut) as files:
         for begin in range(0, 500, 90):
             files.add(rows.slice(begin, 90))
         written = files.finish()
@@ -67,9 +74,11 @@ def test_each_file_holds_the_rows_of_the_bucket_that_its_name_says(tmp_path: Pat
     numbers: list[int] = []
     for file in written:
         found = pq.read_table(tmp_path / file.name)
-        bucket, buckets = bucket_in(file.name)
-        assert buckets == 4
-        assert set(bucket_of(found["isrc"], 4).tolist()) == {bucket}
+        bucket, name = bucket_in(file.name)
+        assert name == cut.name and cut.buckets == 4
+        assert set(cut.bucket_of(found["isrc"]).tolist()) == {bucket}
+        some = found["isrc"].drop_null().to_pylist()
+        assert (file.least, file.greatest) == (min(some), max(some))
         numbers += found["number"].to_pylist()
     assert sorted(numbers) == list(range(500))
 
@@ -78,7 +87,7 @@ def test_no_file_of_a_task_that_fails_stays(tmp_path: Path) -> None:
     good = pa.table({"isrc": ["A", "B", "C"], "number": [1, 2, 3]})
     with (
         pytest.raises(ValueError, match="null"),
-        DataFileWriters(Target(tmp_path, SCHEMA), "isrc", 4) as files,
+        DataFileWriters(Target(tmp_path, SCHEMA), "isrc", Cut((b"B",))) as files,
     ):
         files.add(good)
         files.add(pa.table({"isrc": ["D"], "number": pa.array([None], pa.int64())}))

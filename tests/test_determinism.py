@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable
 
 import beatlake
 from beatlake.synth import generate
@@ -35,6 +38,21 @@ def permuted(folder: Path, target: Path) -> None:
         (target / path.name).write_bytes(b"\r\n".join([header, *lines, b""]))
 
 
+def assert_files_are_ranges(lake: Path) -> None:
+    """The files of recordings hold ranges of ISRCs, as the commit says that readers go by."""
+    actions = DeltaTable(str(lake / "silver" / "recordings")).get_add_actions(flatten=True)
+    ends = zip(*(actions.column(f"{end}.isrc").to_pylist() for end in ("min", "max")), strict=True)
+    ranges = sorted(ends)
+    assert len(ranges) > 3
+    assert all(end < begin for (_, end), (begin, _) in itertools.pairwise(ranges))
+    files = beatlake.open(lake).table("silver.recordings").files
+    found = sorted(
+        (min(isrcs), max(isrcs))
+        for isrcs in (pq.read_table(file, columns=["isrc"])["isrc"].to_pylist() for file in files)
+    )
+    assert found == ranges
+
+
 def test_permuted_rows_and_other_cores_and_buckets_give_the_same_silver_and_gold(
     tmp_path: Path,
 ) -> None:
@@ -49,6 +67,7 @@ def test_permuted_rows_and_other_cores_and_buckets_give_the_same_silver_and_gold
             f"spark.bucket_rows={values // 100}",
         )
         run(folder, tmp_path / f"lake-{folder.name}", *settings, "ingest.split_mb=1")
+    assert_files_are_ranges(tmp_path / "lake-second")
     one, other = (beatlake.open(tmp_path / f"lake-{name}") for name in ("first", "second"))
     compared = 0
     for name in one.tables:

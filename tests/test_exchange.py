@@ -10,6 +10,7 @@ import pytest
 from pyspark.errors import PythonException
 from pyspark.sql import SparkSession
 
+from beatlake.buckets import UNCUT, Cut
 from beatlake.datafiles import Target
 from beatlake.exchange import (
     Dealt,
@@ -20,6 +21,7 @@ from beatlake.exchange import (
     Stored,
     Whole,
     collect,
+    ranges,
     select,
     write,
 )
@@ -172,14 +174,17 @@ def test_tables_that_are_cut_by_the_same_key_are_joined_as_they_lie(
         "SELECT town, id FROM sales",
         {"sales": Dealt(select(tables["sales"], "town", "id"), ("id",))},
     )
-    (done,) = write(spark, [Output(spec, target, query)], sizes)
+    way = ranges(spark, tables["sales"], "town", sizes)
+    (done,) = write(spark, [Output(spec, target, query, way)], sizes)
     files = tuple(str(target.directory / file.name) for file in done.files)
-    cut = Stored(spec.arrow_schema, files, 607, "town")
-    assert (cut.buckets > 1) == (bucket_rows == 100)
-    for number in range(cut.buckets):
-        for other in range(number):
-            assert not towns_in(cut, number) & towns_in(cut, other)
-    assert towns_in(cut, 0) >= {None}
+    cut = Stored(spec.arrow_schema, files, 607).as_cut("town", way)
+    assert (cut.cut.buckets > 2) == (bucket_rows == 100)
+    ends: list[str | None] = []
+    for number in range(way.buckets):
+        towns = towns_in(cut, number)
+        assert (None in towns) == (number == 0)
+        ends += [min(towns - {None}), max(towns - {None})]
+    assert ends == sorted(ends)
 
     sales = Query(
         "SELECT town, id FROM stored",
@@ -199,15 +204,46 @@ def test_tables_that_are_cut_by_the_same_key_are_joined_as_they_lie(
             "c": Dealt(select(tables["countries"], "name"), ("name",)),
         },
     )
-    assert joined.buckets_as_they_lie == cut.buckets
+    assert joined.cut == way
     found = sorted(collect(spark, joined, sizes).to_pylist(), key=lambda row: str(row["town"]))
     expected = [{"town": t, "first": TOWNS.index(t), "n": 30} for t in sorted(TOWNS)]
     assert found == [{"town": None, "first": None, "n": 7}, *expected]
 
 
+@TASKS
+def test_a_table_that_is_cut_otherwise_is_joined_with_one_that_stays_as_it_lies(
+    spark: SparkSession, tables: dict[str, Stored], tmp_path: Path, sizes: Sizes
+) -> None:
+    spec = Table(
+        "silver.sales",
+        "What was sold.",
+        (Column("town", "string", "Where."), Column("id", "bigint", "Which.")),
+        bucket_by="town",
+    )
+    sales = Query("SELECT town, id FROM sales", {"sales": Scanned(tables["sales"])})
+    ways = {name: Cut((bound,)) for name, bound in (("one", b"town 13"), ("other", b"town 5"))}
+    lying = {}
+    for name, way in ways.items():
+        target = Target(tmp_path / name, spec.arrow_schema)
+        (done,) = write(spark, [Output(spec, target, sales, way)], sizes)
+        assert len(done.files) == 2
+        files = tuple(str(target.directory / file.name) for file in done.files)
+        lying[name] = Stored(spec.arrow_schema, files, 607).as_cut("town", ways["one"])
+    assert [table.cut for table in lying.values()] == [ways["one"], UNCUT]
+    joined = Query(
+        "SELECT town, count(*) AS n FROM one JOIN other USING (town) GROUP BY town",
+        {name: Dealt(select(table, "town"), ("town",)) for name, table in lying.items()},
+    )
+    assert joined.cut == ways["one"]
+    found = collect(spark, joined, sizes).to_pylist()
+    assert sorted(found, key=lambda row: str(row["town"])) == [
+        {"town": town, "n": 900} for town in sorted(TOWNS)
+    ]
+
+
 def towns_in(cut: Stored, number: int) -> set[str | None]:
     """What towns the files of a bucket have."""
-    files = cut.bucket(number, cut.buckets).files
+    files = (cut.bucket(number) if cut.cut.buckets > 1 else cut).files
     return {town for file in files for town in pa.parquet.read_table(file)["town"].to_pylist()}
 
 

@@ -6,13 +6,15 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from threading import Lock
 
 from beatlake.aggregate.by_group import aggregates
+from beatlake.buckets import UNCUT, Cut
 from beatlake.config import load
 from beatlake.datafiles import Written
-from beatlake.exchange import Done, Output, Sizes, Stored, write
+from beatlake.exchange import Done, Output, Sizes, Stored, ranges, write
 from beatlake.lake import Committed, Lake, Stamp
 from beatlake.runs import plan
 from beatlake.runs.inputs import RunInputs, discover
@@ -53,9 +55,17 @@ def main(source: Path, output: Path) -> None:
     planned = plan.stages(settings, dict.fromkeys(inputs.parts, ""))
     done: dict[str, Committed] = {}
 
-    def stored(table: str) -> Stored:
+    def stored(table: str, cut: Cut = UNCUT) -> Stored:
         spec = registry.table(table)
-        return lake.stored(spec, done[table]) if table in done else Stored(spec.arrow_schema, (), 0)
+        if table not in done:
+            return Stored(spec.arrow_schema, (), 0)
+        return lake.stored(spec, done[table], cut)
+
+    sizes, cutting = Sizes.of(spark, settings.spark), Lock()
+
+    @cache
+    def cut_by(table: str) -> Cut:
+        return ranges(spark, stored(table), "isrc", sizes)
 
     def commit(table: str, work: Callable[[], Done] | None, stage: str) -> None:
         files = None if work is None else partial(_files, work)
@@ -63,8 +73,10 @@ def main(source: Path, output: Path) -> None:
         done[table] = lake.write(registry.table(table), files, stamp)
 
     def run(stage: plan.Stage) -> None:
-        tables = {table: stored(table) for table in stage.inputs}
-        context = Context(spark, tables, settings, inputs, lake.target)
+        with cutting:
+            cut = cut_by(stage.cut_by) if stage.cut_by else UNCUT
+        tables = {table: stored(table, cut) for table in stage.inputs}
+        context = Context(spark, tables, settings, inputs, lake.target, cut)
         for each in build(stage, context):
             commit(each.table, each.work, stage.name)
 
@@ -74,7 +86,7 @@ def main(source: Path, output: Path) -> None:
         tables = {table: stored(table) for table in (RECORDINGS, GENRES)}
         (query,) = aggregates(tables, declared, wanted)
         outputs = [Output(spec, lake.target(spec), query)]
-        return write(spark, outputs, Sizes.of(spark, settings.spark))[0]
+        return write(spark, outputs, sizes)[0]
 
     plan.run_in_order(
         [stage for stage in planned if stage.name in STAGES], run, settings.parallel_stages

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from beatlake.buckets import bucket_of, divided, file_name
+from beatlake.buckets import UNCUT, Cut, divided
 from beatlake.workers import forget_archives
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 #: Rows are gathered to so many bytes before they are written as a row group; to fewer where a task
 #: has many files open at a time, which may hold so much together.
-_GROUP_BYTES, _LEAST_GROUP_BYTES, _TOGETHER_BYTES = 64 << 20, 4 << 20, 512 << 20
+_GROUP_BYTES, _LEAST_GROUP_BYTES, _TOGETHER_BYTES = 128 << 20, 4 << 20, 512 << 20
 _CODEC = "snappy"
 #: Of so many rows the values are looked at, and a column with fewer different ones than this share
 #: gets a dictionary: others pay for building one that is then given up (a third of writing).
@@ -43,18 +43,28 @@ class Target:
 
 @dataclass(frozen=True)
 class Written:
-    """A data file that is there: its name in the table's directory, bytes and rows."""
+    """A data file that is there: its name in the table's directory, bytes and rows.
+
+    ``least`` and ``greatest`` are of the column that the table is cut by; None if it is not cut, or
+    no row has a value.
+    """
 
     name: str
     size: int
     rows: int
+    least: str | None = None
+    greatest: str | None = None
 
 
 class DataFileWriter:
     """Writes one Parquet file, which comes to be with its first rows and is gone after an error."""
 
     def __init__(
-        self, target: Target, begin: str = "part-", group_bytes: int = _GROUP_BYTES
+        self,
+        target: Target,
+        begin: str = "part-",
+        group_bytes: int = _GROUP_BYTES,
+        cut_by: str | None = None,
     ) -> None:
         """For a table; nothing is written yet.
 
@@ -62,8 +72,10 @@ class DataFileWriter:
             target: the table.
             begin: how the file's name begins.
             group_bytes: rows are gathered to so many bytes before they are written as a row group.
+            cut_by: the column that the table is cut by.
         """
-        self._target, self._group_bytes = target, group_bytes
+        self._target, self._group_bytes, self._cut_by = target, group_bytes, cut_by
+        self._ends: set[str] = set()
         self._path = target.directory / f"{begin}{uuid4()}.{_CODEC}.parquet"
         self._waiting: list[pa.Table] = []
         self._waiting_bytes = self._rows = 0
@@ -92,6 +104,8 @@ class DataFileWriter:
 
     def _write(self) -> None:
         group = pa.concat_tables(self._waiting)
+        if self._cut_by is not None:
+            self._ends |= set(pc.min_max(group.column(self._cut_by)).as_py().values()) - {None}
         if self._writer is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = pq.ParquetWriter(
@@ -100,7 +114,7 @@ class DataFileWriter:
                 compression=_CODEC,
                 store_schema=False,
                 use_dictionary=_repetitive(group),
-                write_statistics=_compared(self._target.schema),
+                write_statistics=_compared(self._target.schema, self._cut_by),
             )
         self._writer.write_table(group, row_group_size=group.num_rows)
         self._waiting, self._waiting_bytes = [], 0
@@ -112,7 +126,9 @@ class DataFileWriter:
         if self._writer is None:
             return []
         self._writer.close()
-        return [Written(self._path.name, self._path.stat().st_size, self._rows)]
+        least, greatest = min(self._ends, default=None), max(self._ends, default=None)
+        size = self._path.stat().st_size
+        return [Written(self._path.name, size, self._rows, least, greatest)]
 
     def __exit__(
         self,
@@ -132,9 +148,9 @@ class DataFileWriter:
 class DataFileWriters:
     """Writes a Parquet file for each bucket of a table that gets rows; all are gone on an error."""
 
-    def __init__(self, target: Target, bucket_by: str | None = None, buckets: int = 1) -> None:
-        """For a table, cut by a column into so many buckets; nothing is written yet."""
-        self._target, self._bucket_by, self._buckets = target, bucket_by, buckets
+    def __init__(self, target: Target, bucket_by: str | None = None, cut: Cut = UNCUT) -> None:
+        """For a table, which is cut by a column if one is named; nothing is written yet."""
+        self._target, self._bucket_by, self._cut = target, bucket_by, cut
         self._writers: dict[int, DataFileWriter] = {}
         self._files = contextlib.ExitStack()
 
@@ -148,19 +164,19 @@ class DataFileWriters:
         Raises:
             ValueError: a column that may not be null is.
         """
-        if self._bucket_by is None or self._buckets == 1:
+        if self._bucket_by is None or self._cut == UNCUT:
             self._file(0).add(rows)
             return
-        numbers = bucket_of(rows.column(self._bucket_by), self._buckets)
-        for bucket, own in divided(rows, numbers, self._buckets):
+        numbers = self._cut.bucket_of(rows.column(self._bucket_by))
+        for bucket, own in divided(rows, numbers, self._cut.buckets):
             self._file(bucket).add(own)
 
     def _file(self, bucket: int) -> DataFileWriter:
         if bucket not in self._writers:
-            cut = self._buckets > 1
-            begin = file_name(bucket, self._buckets) if cut else "part-"
-            size = min(_GROUP_BYTES, max(_LEAST_GROUP_BYTES, _TOGETHER_BYTES // self._buckets))
-            writer = DataFileWriter(self._target, begin, size)
+            begin = "part-" if self._cut == UNCUT else self._cut.file_name(bucket)
+            size = min(_GROUP_BYTES, max(_LEAST_GROUP_BYTES, _TOGETHER_BYTES // self._cut.buckets))
+            by = None if self._cut == UNCUT else self._bucket_by
+            writer = DataFileWriter(self._target, begin, size, by)
             self._writers[bucket] = self._files.enter_context(writer)
         return self._writers[bucket]
 
@@ -189,14 +205,17 @@ def _repetitive(rows: pa.Table) -> list[str]:
     ]
 
 
-def _compared(schema: pa.Schema) -> list[str]:
+def _compared(schema: pa.Schema, cut_by: str | None) -> list[str]:
     """The columns whose least and greatest value a row group states, as Parquet calls them.
 
-    The key that comes first, and what is not text: to compare all texts takes a tenth of writing,
-    and rows that are in no order have both ends of the alphabet in every group.
+    The key that comes first, that by which the table is cut, and what is not text: to compare all
+    texts takes a tenth of writing, and rows that are in no order have both ends of the alphabet in
+    every group.
     """
     texts = [pa.types.is_nested(kind) or pa.types.is_string(kind) for kind in schema.types]
-    return [name for place, name in enumerate(schema.names) if place == 0 or not texts[place]]
+    keys = (schema.names[0], cut_by)
+    columns = zip(schema.names, texts, strict=True)
+    return [name for name, is_text in columns if name in keys or not is_text]
 
 
 def write_frame(frame: DataFrame, target: Target) -> list[Written]:
@@ -221,4 +240,5 @@ class _Rows:
             for batch in batches:
                 file.add(pa.Table.from_batches([batch]))
             for written in file.finish():
-                yield pa.RecordBatch.from_pylist([written.__dict__])
+                told = {"name": written.name, "size": written.size, "rows": written.rows}
+                yield pa.RecordBatch.from_pylist([told])

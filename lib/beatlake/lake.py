@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
     from pyspark.sql import DataFrame, SparkSession
 
+    from beatlake.buckets import Cut
     from beatlake.datafiles import Target, Written
     from beatlake.exchange import Stored
 
@@ -159,12 +160,20 @@ class Lake:
             return table.empty(spark)
         return spark.read.schema(table.schema_ddl).parquet(*files)
 
-    def stored(self, table: Table, committed: Committed) -> Stored:
-        """Where the rows of one version of a table are, for queries in workers."""
+    def stored(self, table: Table, committed: Committed, cut: Cut | None = None) -> Stored:
+        """Where the rows of one version of a table are, for queries in workers.
+
+        Args:
+            table: the spec.
+            committed: the version.
+            cut: how tables are cut that are to be joined as they lie. One that is cut otherwise,
+                by a run before, is joined as one that is not cut.
+        """
         from beatlake.exchange import Stored
 
         files = self._addresses(table, committed.version)
-        return Stored(table.arrow_schema, tuple(files), committed.rows, table.bucket_by)
+        stored = Stored(table.arrow_schema, tuple(files), committed.rows)
+        return stored.as_cut(table.bucket_by, cut) if table.bucket_by and cut else stored
 
     def _addresses(self, table: Table, version: int) -> list[str]:
         files = self.files(table.name, version)
@@ -212,10 +221,7 @@ class Lake:
             now = int(time.time() * 1000)
             opened = self.open(table.name)
             opened.create_write_transaction(
-                [
-                    AddAction(f.name, f.size, {}, now, True, json.dumps({"numRecords": f.rows}))
-                    for f in files
-                ],
+                [AddAction(f.name, f.size, {}, now, True, _stats(table, f)) for f in files],
                 "overwrite",
                 Schema.from_arrow(table.arrow_schema),
                 commit_properties=CommitProperties({"userMetadata": stamp.text(commit_id)}),
@@ -422,6 +428,15 @@ class Lake:
         """
         self.path(table)
         return [f.path for f in files if not _has_size(self.data_file(table, f), f.size)]
+
+
+def _stats(table: Table, file: Written) -> str:
+    """What a commit says of a file, so that readers can pass over it."""
+    stats: dict[str, Any] = {"numRecords": file.rows}
+    if table.bucket_by is not None and file.least is not None:
+        stats["minValues"] = {table.bucket_by: file.least}
+        stats["maxValues"] = {table.bucket_by: file.greatest}
+    return json.dumps(stats)
 
 
 @contextmanager

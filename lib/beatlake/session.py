@@ -70,10 +70,10 @@ class SparkSettings(BaseModel):
         "on a cluster, and on one machine as many as its memory allows.",
     )
     bucket_rows: int = Field(
-        700_000,
+        75_000,
         ge=1,
-        description="Large tables are cut into buckets of about so many rows, which tasks join one "
-        "by one: a recording has some 60 columns, so these take a task about 1 GB.",
+        description="Large tables are cut by ISRC into files for about so many rows of audio "
+        "features each, which tasks join one by one, and of which a look-up reads one.",
     )
     log_file: Path | None = Field(
         None, description="Where embedded Spark writes its own messages; the cache by default."

@@ -9,7 +9,7 @@ from the data files on and by all cores: no row is moved.
 """
 
 from beatlake.exchange.query import Dealt, Query, Scanned, Stored, Whole, select
-from beatlake.exchange.run import Done, Output, Sizes, collect, write
+from beatlake.exchange.run import Done, Output, Sizes, collect, ranges, write
 
 __all__ = [
     "Dealt",
@@ -21,6 +21,7 @@ __all__ = [
     "Stored",
     "Whole",
     "collect",
+    "ranges",
     "select",
     "write",
 ]

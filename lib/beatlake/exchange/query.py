@@ -15,7 +15,7 @@ from uuid import uuid4
 import duckdb
 import pyarrow as pa
 
-from beatlake.buckets import bucket_in
+from beatlake.buckets import UNCUT, Cut, bucket_in
 from beatlake.quality.counting import Count, Tally
 
 #: DuckDB puts aside on disk what passes this; its tasks run side by side.
@@ -41,23 +41,24 @@ class Stored:
         schema: the columns.
         files: where the data files are.
         rows: how many rows they hold.
-        bucket_by: the column by which the files may be cut into buckets.
+        bucket_by: the column by which the files are cut into buckets, if they are.
+        cut: how they are.
     """
 
     schema: pa.Schema
     files: tuple[str, ...]
     rows: int
     bucket_by: str | None = None
+    cut: Cut = UNCUT
 
-    @cached_property
-    def buckets(self) -> int:
-        """Into how many buckets its files are cut; 1 where they are not all cut alike."""
-        counts = {bucket_in(os.path.basename(file))[1] for file in self.files}
-        return counts.pop() if self.bucket_by and len(counts) == 1 else 1
+    def as_cut(self, bucket_by: str, cut: Cut) -> Stored:
+        """The same, known to be cut in that way if all its files say so."""
+        names = {bucket_in(os.path.basename(file))[1] for file in self.files}
+        return replace(self, bucket_by=bucket_by, cut=cut) if names == {cut.name} else self
 
-    def bucket(self, number: int, buckets: int) -> Stored:
-        """The part that is in a bucket, of as many as the files are cut into or fewer."""
-        files = [f for f in self.files if bucket_in(os.path.basename(f))[0] % buckets == number]
+    def bucket(self, number: int) -> Stored:
+        """The part that is in a bucket."""
+        files = [f for f in self.files if bucket_in(os.path.basename(f))[0] == number]
         return replace(self, files=tuple(files))
 
 
@@ -81,20 +82,26 @@ class Dealt:
 
     Where the rows come from tables that are cut by that very column, they are in their buckets
     already and stay where they are: the column must be the table's own, as it is.
+
+    Args:
+        rows: the rows.
+        by: the columns of their key.
+        into: the cut whose buckets they go to, where it matters.
     """
 
     rows: Query
     by: tuple[str, ...]
+    into: Cut = UNCUT
 
     @cached_property
-    def buckets(self) -> int:
-        """Into how many buckets its rows are cut as they lie; 1 where they must be dealt."""
-        found = [s.buckets if s.by == self.by else 1 for _, s in self.rows.of_kind(Dealt)]
-        found += [
-            s.table.buckets if (s.table.bucket_by,) == self.by else 1
+    def cut(self) -> Cut:
+        """How its rows are cut as they lie; `UNCUT` where they must be dealt."""
+        found = {s.cut if s.by == self.by else UNCUT for _, s in self.rows.of_kind(Dealt)}
+        found |= {
+            s.table.cut if (s.table.bucket_by,) == self.by else UNCUT
             for _, s in self.rows.of_kind(Scanned)
-        ]
-        return min(found, default=1)
+        }
+        return found.pop() if len(found) == 1 else UNCUT
 
 
 @dataclass(frozen=True)
@@ -144,10 +151,16 @@ class Query:
         return max(s.rows.rows if isinstance(s, Dealt) else s.table.rows for s in sources)
 
     @cached_property
-    def buckets_as_they_lie(self) -> int:
-        """Into how many buckets those of its sources are cut that need not be dealt; 1 if none."""
-        cut = [source.buckets for _, source in self.of_kind(Dealt) if source.buckets > 1]
-        return min(cut, default=1)
+    def cut(self) -> Cut:
+        """How its dealt sources are cut where they meet: as is asked, or as some lie already.
+
+        Where they lie in several ways, the largest ones stay. `UNCUT` leaves it to the exchange.
+        """
+        dealt = [source for _, source in self.of_kind(Dealt)]
+        asked = [source.into for source in dealt if source.into != UNCUT]
+        lying = [(source.rows.rows, source.cut.name, source.cut) for source in dealt]
+        cut = [each for each in lying if each[-1] != UNCUT]
+        return asked[0] if asked else max(cut)[-1] if cut else UNCUT
 
     def buckets(self, task_values: int) -> int:
         """Into how many buckets its dealt sources go.
@@ -199,13 +212,11 @@ class Share:
     """What a task sees of a query's dealt sources: one bucket, of which some rows were dealt.
 
     Args:
-        bucket: the bucket's number.
-        buckets: how many there are; 1 stands for everything.
+        bucket: the bucket's number; None stands for everything.
         dealt: the rows of those sources that were dealt, by name; the others lie in their files.
     """
 
-    bucket: int = 0
-    buckets: int = 1
+    bucket: int | None = None
     dealt: Mapping[str, pa.Table] = field(default_factory=dict)
 
 
@@ -238,8 +249,8 @@ def gathered(
             tallies += counted
         else:
             table = source.table
-            if isinstance(source, Scanned) and share.buckets > 1:
-                table = table.bucket(share.bucket, share.buckets)
+            if isinstance(source, Scanned) and share.bucket is not None:
+                table = table.bucket(share.bucket)
             steps.append(f"{name} AS NOT MATERIALIZED ({_all_rows(views, table)})")
     return f"WITH {', '.join(steps)}", tallies
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from beatlake.buckets import UNCUT, Cut
 from beatlake.datafiles import Target, Written
 from beatlake.environment import total_memory_mb
-from beatlake.exchange.query import Dealt, Query, Scanned
+from beatlake.exchange.query import Dealt, Query, Scanned, Stored, select
 from beatlake.exchange.tasks import BUCKET, COUNTS, Deal, Join, Scan, Write
 from beatlake.quality.counting import Tally, added_up
 from beatlake.tables.spec import Table
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _ON_A_CLUSTER, _PER_MB = 20_000_000, 40_000
 #: What is not worth a second task, and what one holds without putting any of it aside, in values.
 _HARDLY_ANY, _HELD = 2_000_000, 60_000_000
+#: To find ranges of even size, so many values are looked at for each.
+_SAMPLED = 1_000
 _PARCELS_DDL = "bucket int, source int, rows binary"
 
 
@@ -40,11 +43,12 @@ class Done:
 
 @dataclass(frozen=True)
 class Output:
-    """A table to write: its spec, where it lies, and the query that gives its rows."""
+    """A table to write: its spec, where it lies, the query of its rows, and how it is cut."""
 
     table: Table
     target: Target
     query: Query
+    cut: Cut = UNCUT
 
 
 @dataclass(frozen=True)
@@ -72,14 +76,10 @@ class Sizes:
         if not query.of_kind(Dealt):
             return True
         limit = self.alone_values
-        if query.buckets_as_they_lie > 1:
+        if query.cut != UNCUT:
             # Rows that lie in buckets need not move to be shared out.
             limit = min(limit, _HELD)
         return query.is_small(limit)
-
-    def buckets(self, query: Query) -> int:
-        """Into how many buckets the rows of a query are cut: a power of two."""
-        return 1 << max(0, -(-query.rows // self.bucket_rows) - 1).bit_length()
 
     @classmethod
     def of(cls, spark: SparkSession, settings: SparkSettings) -> Sizes:
@@ -96,9 +96,9 @@ class Sizes:
 def write(spark: SparkSession, outputs: Sequence[Output], sizes: Sizes) -> list[Done]:
     """Run queries and write their rows as data files, one for each task that has some.
 
-    The files of a table that its spec cuts by a column are one for each bucket. A task that fails
-    is run again; its first files are removed where the worker still can, and named by nobody
-    otherwise.
+    The files of a table that is cut are one for each bucket; one of no more rows than a bucket
+    should have is not cut. A task that fails is run again; its first files are removed where the
+    worker still can, and named by nobody otherwise.
 
     Args:
         spark: a session.
@@ -117,13 +117,11 @@ def write(spark: SparkSession, outputs: Sequence[Output], sizes: Sizes) -> list[
     for number, output in enumerate(outputs):
         table, query = output.table, output.query
         table.require(query.schema)
-        buckets = sizes.buckets(query) if table.bucket_by else 1
-        if table.bucket_by and buckets > 1 and not _ends_in_buckets(query, table.bucket_by, sizes):
+        cut = output.cut if table.bucket_by and query.rows > sizes.bucket_rows else UNCUT
+        if table.bucket_by and cut != UNCUT and not _ends_in_buckets(query, output, sizes):
             # Each of many tasks would write a small file for each bucket.
-            query = Query("SELECT * FROM rows", {"rows": Dealt(query, (table.bucket_by,))})
-        sink = Write(
-            number, output.target, dict(table.checks), table.name, table.bucket_by, buckets
-        )
+            query = Query("SELECT * FROM rows", {"rows": Dealt(query, (table.bucket_by,), cut)})
+        sink = Write(number, output.target, dict(table.checks), table.name, table.bucket_by, cut)
         asked.append((query, sink))
     done = [Done([], []) for _ in outputs]
     for parcel in _told(spark, asked, sizes):
@@ -133,10 +131,23 @@ def write(spark: SparkSession, outputs: Sequence[Output], sizes: Sizes) -> list[
     return [Done(sorted(d.files, key=lambda f: f.name), added_up(d.tallies)) for d in done]
 
 
-def _ends_in_buckets(query: Query, bucket_by: str, sizes: Sizes) -> bool:
+def _ends_in_buckets(query: Query, output: Output, sizes: Sizes) -> bool:
     """Whether the last tasks of a query have all rows, or those of some buckets."""
     by = {source.by for _, source in query.of_kind(Dealt)}
-    return sizes.alone(query) or (query.buckets_as_they_lie > 1 and by == {(bucket_by,)})
+    return sizes.alone(query) or (query.cut == output.cut and by == {(output.table.bucket_by,)})
+
+
+def ranges(spark: SparkSession, table: Stored, column: str, sizes: Sizes) -> Cut:
+    """How tables are cut by a column: into ranges with about ``bucket_rows`` rows of a table each.
+
+    They follow from the values alone, of a sample by their hash.
+    """
+    buckets = -(-table.rows // sizes.bucket_rows)
+    if buckets < 2:
+        return UNCUT
+    share = max(1, table.rows // (buckets * _SAMPLED))
+    values = select(table, column, where=f"hash({column}) % {share} = 0")
+    return Cut.between(collect(spark, values, sizes).column(column), buckets)
 
 
 def collect(spark: SparkSession, query: Query, sizes: Sizes) -> pa.Table:
@@ -163,7 +174,7 @@ def _parcels(
     """What the tasks of queries of the same sources hand on, a row for each parcel."""
     query, _ = asked[0]
     if sizes.alone(query):
-        return _buckets(spark, 1).mapInArrow(Join(asked, 1, sizes.cores), _PARCELS_DDL)
+        return _buckets(spark, 1).mapInArrow(Join(asked, sizes.cores), _PARCELS_DDL)
     scanned = query.of_kind(Scanned)
     if scanned:
         ((_, source),) = scanned
@@ -171,18 +182,18 @@ def _parcels(
         number = len(source.table.files) or 1
         tasks = spark.range(0, number, 1, number)
         return tasks.mapInArrow(Scan(asked), _PARCELS_DDL)
-    lying = query.buckets_as_they_lie
-    buckets = lying if lying > 1 else max(2, query.buckets(sizes.task_values))
+    cut = query.cut
+    buckets = max(2, query.buckets(sizes.task_values)) if cut == UNCUT else cut.buckets
     together = _buckets(spark, buckets)
-    dealt = [
-        _parcels(spark, [(source.rows, Deal(number, source.by, buckets, lying > 1))], sizes)
-        for number, (_, source) in enumerate(query.of_kind(Dealt))
-        if source.buckets == 1
-    ]
-    if dealt:
-        together = reduce(lambda one, other: one.unionAll(other), dealt, together)
+    to_deal = {
+        name: _parcels(spark, [(source.rows, Deal(number, source.by, buckets, cut))], sizes)
+        for number, (name, source) in enumerate(query.of_kind(Dealt))
+        if cut == UNCUT or source.cut != cut
+    }
+    if to_deal:
+        together = reduce(lambda one, other: one.unionAll(other), to_deal.values(), together)
         together = together.repartitionById(buckets, "bucket")
-    return together.mapInArrow(Join(asked, buckets), _PARCELS_DDL)
+    return together.mapInArrow(Join(asked, dealt=list(to_deal)), _PARCELS_DDL)
 
 
 def _buckets(spark: SparkSession, number: int) -> DataFrame:

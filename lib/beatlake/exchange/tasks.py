@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from beatlake.buckets import bucket_of, divided
+from beatlake.buckets import UNCUT, Cut, divided
 from beatlake.datafiles import DataFileWriters, Target
 from beatlake.exchange.query import (
     Dealt,
@@ -64,14 +64,14 @@ class Deal:
         source: which of its dealt sources they are.
         by: the columns whose values must meet.
         buckets: how many there are.
-        lasting: whether others rows lie in their buckets in files, so that these must go by what
-            stays the same (`beatlake.buckets`) and not by DuckDB's hash, which is faster.
+        cut: how other rows are cut that lie in their buckets in files; `UNCUT` if none do, and
+            DuckDB's hash deals most evenly.
     """
 
     source: int
     by: tuple[str, ...]
     buckets: int
-    lasting: bool = False
+    cut: Cut = UNCUT
 
     def __call__(self, answer: Answer, before: Sequence[Tally]) -> Iterator[_Parcel]:
         """The parcels of rows and of what was counted, before them too."""
@@ -98,9 +98,9 @@ class Deal:
             yield _Parcel(bucket, self.source, _stream(share))
 
     def _bucket_of(self, rows: pa.Table) -> npt.NDArray[np.int64]:
-        if self.lasting:
+        if self.cut != UNCUT:
             (key,) = self.by
-            return bucket_of(rows.column(key), self.buckets)
+            return self.cut.bucket_of(rows.column(key))
         number = of_each_row(rows, f"(hash({', '.join(self.by)}) % {self.buckets})::BIGINT")
         numbers: npt.NDArray[np.int64] = number.to_numpy()
         return numbers
@@ -116,7 +116,7 @@ class Write:
         checks: conditions that every row must meet, by name.
         table: its name, for messages.
         bucket_by: the column by which rows are divided into files; None for one file.
-        buckets: into how many.
+        cut: how.
     """
 
     number: int
@@ -124,12 +124,12 @@ class Write:
     checks: Mapping[str, str]
     table: str
     bucket_by: str | None = None
-    buckets: int = 1
+    cut: Cut = UNCUT
 
     def __call__(self, answer: Answer, before: Sequence[Tally]) -> Iterator[_Parcel]:
         """A report of what was written and counted, before it too."""
         tallies = list(before)
-        with DataFileWriters(self.target, self.bucket_by, self.buckets) as files:
+        with DataFileWriters(self.target, self.bucket_by, self.cut) as files:
             for rows, counted in answer:
                 self._check(rows)
                 files.add(rows)
@@ -198,17 +198,21 @@ class Join(_Task):
     """Does a query for some buckets, whose rows it is sent or finds in data files."""
 
     def __init__(
-        self, asked: Sequence[tuple[Query, Deal | Write]], buckets: int = 1, cores: int = 1
+        self,
+        asked: Sequence[tuple[Query, Deal | Write]],
+        cores: int = 1,
+        dealt: Sequence[str] | None = None,
     ) -> None:
         """For queries, each with what its rows are handed to.
 
         Args:
             asked: the queries.
-            buckets: how many there are; one for everything.
             cores: how many a task may use.
+            dealt: the sources whose rows it is sent, where it sees one bucket after the other;
+                None if it sees everything in data files.
         """
         super().__init__(asked)
-        self._buckets, self._cores = buckets, cores
+        self._cores, self._dealt = cores, dealt
 
     def answers(
         self, batches: Iterable[pa.RecordBatch]
@@ -238,13 +242,16 @@ class Join(_Task):
                     pieces[source].append(pa.ipc.open_stream(rows.as_buffer()).read_all())
         for bucket in sorted(buckets):
             pieces = buckets.pop(bucket)
+            if self._dealt is None:
+                yield Share(), tallies
+                return
             dealt = {
                 name: pa.concat_tables([source.rows.schema.empty_table(), *pieces[number]])
                 for number, (name, source) in enumerate(sources)
-                if self._buckets > 1 and source.buckets == 1
+                if name in self._dealt
             }
             del pieces
-            yield Share(bucket, self._buckets, dealt), tallies
+            yield Share(bucket, dealt), tallies
             tallies = []
 
 

@@ -142,7 +142,7 @@ def grain_problems(
 ) -> list[str]:
     """Whether recordings are exactly the ISRCs of the three sides, counted apart from the join.
 
-    Under another name, so that the tables' buckets, which the join relies on, are not relied on.
+    Under another name, so that how the tables are cut, which the join relies on, is not relied on.
     """
     sides = {"audio": audio, "spotify": spotify, "beatport": beatport}
     united = " UNION ".join(f"SELECT id FROM {side}" for side in sides)

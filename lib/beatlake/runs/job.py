@@ -25,6 +25,7 @@ from beatlake.tables import ops, registry
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from beatlake.buckets import Cut
     from beatlake.datafiles import Written
     from beatlake.exchange import Done, Stored
     from beatlake.quality.counting import Tally
@@ -53,6 +54,8 @@ class Job:
     figures: dict[str, float | None] = field(default_factory=dict)
     accepted: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    cuts: dict[str, Cut] = field(default_factory=dict)
+    cutting: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def run_id(self) -> str:
@@ -140,11 +143,15 @@ class Job:
         started_at, started = records.now(), time.monotonic()
         given = [self.committed[table] for table in stage.inputs]
         pinned = {table.table: table.version for table in given}
-        stored = {table: self._stored(table) for table in stage.inputs}
+        cut = self._cut(spark, stage)
+        stored = {
+            table: self.lake.stored(registry.table(table), self.committed[table], cut)
+            for table in stage.inputs
+        }
         stamp = Stamp(self.run_id, stage.name, key, self.code_version, pinned)
         outputs: list[Committed] = []
         tallies: list[Tally] = []
-        context = Context(spark, stored, self.settings, self.inputs, self.lake.target)
+        context = Context(spark, stored, self.settings, self.inputs, self.lake.target, cut)
         writes: Iterable[Write] = build(stage, context)
         if given and not any(table.rows for table in given):
             # Nothing comes of nothing, and Spark need not be asked.
@@ -169,6 +176,21 @@ class Job:
         )
         self.stage_records.add(record)
         return record
+
+    def _cut(self, spark: SparkSession, stage: plan.Stage) -> Cut:
+        """How the files of a stage's outputs are cut."""
+        from beatlake.buckets import UNCUT
+        from beatlake.exchange import Sizes, ranges
+
+        if stage.cut_by is None:
+            return UNCUT
+        with self.cutting:
+            if stage.cut_by not in self.cuts:
+                decides = self._stored(stage.cut_by)
+                by = registry.table(stage.outputs[0]).bucket_by
+                sizes = Sizes.of(spark, self.settings.spark)
+                self.cuts[stage.cut_by] = ranges(spark, decides, str(by), sizes)
+            return self.cuts[stage.cut_by]
 
     def _audit(self, spark: SparkSession) -> None:
         from beatlake.exchange import Query, Sizes, collect

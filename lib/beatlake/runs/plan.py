@@ -20,7 +20,7 @@ from beatlake import __version__
 from beatlake.config import ConfigError, Settings
 from beatlake.quality.contract import contracts
 from beatlake.resources import conf_path
-from beatlake.tables import gold
+from beatlake.tables import gold, registry
 
 if TYPE_CHECKING:
     from beatlake.resources import Traversable
@@ -49,12 +49,22 @@ PUBLISH = "publish"
 
 @dataclass(frozen=True)
 class Stage:
-    """A named step: the tables it reads, the tables it writes, what else decides its outputs."""
+    """A named step: the tables it reads, the tables it writes, what else decides its outputs.
+
+    ``cut_by`` is the table whose rows decide how the files of its outputs are cut, if they are. It
+    decides nothing of what they hold.
+    """
 
     name: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     content: Mapping[str, Any] = field(default_factory=dict)
+    cut_by: str | None = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """All tables that must be there before it runs."""
+        return (*self.inputs, *filter(None, [self.cut_by]))
 
 
 def stages(settings: Settings, sha256: Mapping[str, str | None]) -> list[Stage]:
@@ -74,7 +84,7 @@ def stages(settings: Settings, sha256: Mapping[str, str | None]) -> list[Stage]:
         for file in contracts()
     ]
     integrate = [
-        Stage(f"integrate.{name}", inputs, (f"silver.{name}",), content)
+        Stage(f"integrate.{name}", inputs, (f"silver.{name}",), content, _cut_by(f"silver.{name}"))
         for name, inputs, content in _integrate(settings)
     ]
     aggregate = [
@@ -86,6 +96,10 @@ def stages(settings: Settings, sha256: Mapping[str, str | None]) -> list[Stage]:
         for name, aggregates in gold.declaration().together().items()
     ]
     return [*ingest, *integrate, *aggregate]
+
+
+def _cut_by(table: str) -> str | None:
+    return "bronze.audio_features" if registry.table(table).bucket_by else None
 
 
 def _integrate(settings: Settings) -> list[tuple[str, tuple[str, ...], dict[str, Any]]]:
@@ -185,7 +199,7 @@ def run_in_order(planned: Iterable[Stage], run: Callable[[Stage], None], side_by
     waiting = {stage.name: stage for stage in planned}
     made_by = producers(waiting.values())
     needs = {
-        stage.name: {made_by[table] for table in stage.inputs if table in made_by}
+        stage.name: {made_by[table] for table in stage.needs if table in made_by}
         for stage in waiting.values()
     }
     done: set[str] = set()
@@ -298,7 +312,7 @@ class Selection:
             name = pending.pop()
             if name not in found:
                 found.add(name)
-                pending += [made_by[table] for table in by_name[name].inputs]
+                pending += [made_by[table] for table in by_name[name].needs]
         return [stage for stage in planned if stage.name in found]
 
 

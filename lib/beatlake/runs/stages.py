@@ -9,6 +9,7 @@ from functools import partial
 from pyspark.sql import SparkSession
 
 from beatlake.aggregate.by_group import aggregates
+from beatlake.buckets import UNCUT, Cut
 from beatlake.config import Settings
 from beatlake.datafiles import Target
 from beatlake.exchange import Done, Output, Query, Sizes, Stored, write
@@ -26,7 +27,7 @@ from beatlake.tables.spec import Table
 class Context:
     """What a stage may use: a session, its input tables, the settings and the input files.
 
-    ``target`` says where workers put the files of a table.
+    ``target`` says where workers put the files of a table, ``cut`` how files are cut that are.
     """
 
     spark: SparkSession
@@ -34,6 +35,7 @@ class Context:
     settings: Settings
     inputs: RunInputs
     target: Callable[[Table], Target]
+    cut: Cut = UNCUT
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def build(stage: Stage, context: Context) -> Iterator[Write]:
         declared = gold.declaration()
         queries = aggregates(context.tables, declared, declared.together()[name])
     outputs = [
-        Output(table, context.target(table), query)
+        Output(table, context.target(table), query, context.cut)
         for table, query in zip(map(registry.table, stage.outputs), queries, strict=True)
     ]
     done: list[Done] = []
