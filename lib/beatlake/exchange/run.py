@@ -30,6 +30,8 @@ _ON_A_CLUSTER, _PER_MB = 20_000_000, 40_000
 _HARDLY_ANY, _HELD = 2_000_000, 60_000_000
 #: To find ranges of even size, so many values are looked at for each.
 _SAMPLED = 1_000
+#: Files are smaller than what is worth a task.
+_BUCKETS_OF_A_TASK = 4
 _PARCELS_DDL = "bucket int, source int, rows binary"
 
 
@@ -172,9 +174,11 @@ def _parcels(
     spark: SparkSession, asked: Sequence[tuple[Query, Deal | Write]], sizes: Sizes
 ) -> DataFrame:
     """What the tasks of queries of the same sources hand on, a row for each parcel."""
+    from pyspark.sql.functions import expr
+
     query, _ = asked[0]
     if sizes.alone(query):
-        return _buckets(spark, 1).mapInArrow(Join(asked, sizes.cores), _PARCELS_DDL)
+        return _buckets(spark, 1, 1).mapInArrow(Join(asked, sizes.cores), _PARCELS_DDL)
     scanned = query.of_kind(Scanned)
     if scanned:
         ((_, source),) = scanned
@@ -184,7 +188,9 @@ def _parcels(
         return tasks.mapInArrow(Scan(asked), _PARCELS_DDL)
     cut = query.cut
     buckets = max(2, query.buckets(sizes.task_values)) if cut == UNCUT else cut.buckets
-    together = _buckets(spark, buckets)
+    each = 1 if cut == UNCUT else _BUCKETS_OF_A_TASK
+    partitions = -(-buckets // each)
+    together = _buckets(spark, buckets, partitions)
     to_deal = {
         name: _parcels(spark, [(source.rows, Deal(number, source.by, buckets, cut))], sizes)
         for number, (name, source) in enumerate(query.of_kind(Dealt))
@@ -192,12 +198,12 @@ def _parcels(
     }
     if to_deal:
         together = reduce(lambda one, other: one.unionAll(other), to_deal.values(), together)
-        together = together.repartitionById(buckets, "bucket")
+        together = together.repartitionById(partitions, expr(f"int(bucket div {each})"))
     return together.mapInArrow(Join(asked, dealt=list(to_deal)), _PARCELS_DDL)
 
 
-def _buckets(spark: SparkSession, number: int) -> DataFrame:
-    """A parcel without rows for each bucket, in a partition of its own."""
-    return spark.range(0, number, 1, number).selectExpr(
+def _buckets(spark: SparkSession, number: int, tasks: int) -> DataFrame:
+    """A parcel without rows for each bucket, those of a task in a partition."""
+    return spark.range(0, number, 1, tasks).selectExpr(
         "int(id) AS bucket", f"{BUCKET} AS source", "binary('') AS rows"
     )
