@@ -66,8 +66,10 @@ def test_parts_of_dates() -> None:
 
 def test_a_full_date_sorts_before_the_bare_year_that_contains_it() -> None:
     texts = ["2019", "2019-06", "2019-06-14", "2020-02"]
-    latest = dates.latest_day(dates.first_day("x"), dates.precision("x"))
-    found = [day.isoformat() for (day,) in answers(pa.table({"x": texts}), latest)]
+    given = pa.table({"given_date": texts})
+    parts = f"(SELECT {dates.parts('given_date', 'false')})"
+    latest = f"(SELECT {dates.LATEST_DAY} FROM {parts})"
+    found = [day.isoformat() for (day,) in answers(given, latest)]
     assert found == ["2019-12-31", "2019-06-30", "2019-06-14", "2020-02-29"]
 
 

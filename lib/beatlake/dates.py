@@ -30,20 +30,13 @@ def first_day(text: str) -> str:
     return f"try_cast({completed} AS DATE)"
 
 
-def latest_day(first: str, precision: str) -> str:
-    """The last day that a date may stand for; null if none is.
-
-    Used to order dates: a full date sorts before the bare year that contains it, so the earliest
-    date of a recording is never less precise than it could be.
-
-    Args:
-        first: the first day that it may stand for.
-        precision: the date's precision.
-    """
-    return (
-        f"CASE {precision} WHEN 'day' THEN {first} WHEN 'month' THEN last_day({first})"
-        f" WHEN 'year' THEN make_date(year({first}), 12, 31) END"
-    )
+#: The last day that a date in `parts` may stand for; null if none is. Used to order dates: a full
+#: date sorts before the bare year that contains it, so the earliest date of a recording is never
+#: less precise than it could be.
+LATEST_DAY = """
+    CASE release_date_precision WHEN 'day' THEN release_date
+        WHEN 'month' THEN last_day(make_date(release_year, release_month, 1))
+        WHEN 'year' THEN make_date(release_year, 12, 31) END"""
 
 
 def is_new_year(day: str) -> str:

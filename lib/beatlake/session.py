@@ -70,7 +70,7 @@ class SparkSettings(BaseModel):
         "on a cluster, and on one machine as many as its memory allows.",
     )
     bucket_rows: int = Field(
-        75_000,
+        100_000,
         ge=1,
         description="Large tables are cut by ISRC into files for about so many rows of audio "
         "features each, which tasks join one by one, and of which a look-up reads one.",

@@ -150,13 +150,9 @@ def _audio(unique: str) -> str:
 _CANONICAL_SPOTIFY = f"""
     WITH picks AS (
         SELECT count(*) AS n_spotify_tracks, min(struct_pack(
-            day := coalesce({dates.latest_day("first_day", "release_date_precision")},
-                DATE '9999-12-31'),
-            id := spotify_track_id
+            day := coalesce({dates.LATEST_DAY}, DATE '9999-12-31'), id := spotify_track_id
         )).id AS spotify_track_id
-        FROM (
-            SELECT *, {dates.first_day("release_date_text")} AS first_day FROM given_spotify
-        ) GROUP BY isrc
+        FROM given_spotify GROUP BY isrc
     )
     SELECT n_spotify_tracks, given_spotify.*
     FROM picks JOIN given_spotify USING (spotify_track_id)"""

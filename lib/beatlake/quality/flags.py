@@ -17,9 +17,11 @@ def has(flags: str, rule: Rule) -> str:
 
 def with_rules(flags: str, broken: Mapping[Rule, str]) -> str:
     """The names in ``flags`` and of the rules whose condition holds, each once, sorted."""
-    # Most rows break no rule, and need no lists to be made.
-    any_broken = " OR ".join([f"len({flags}) > 0", *(f"({held})" for held in broken.values())])
-    names = ", ".join(f"CASE WHEN {held} THEN '{rule.value}' END" for rule, held in broken.items())
-    # What is null stays out of what is distinct.
-    merged = f"list_sort(list_distinct(list_concat({flags}, [{names}]::VARCHAR[])))"
-    return f"CASE WHEN {any_broken} THEN {merged} ELSE {NO_NAMES} END"
+    held = {rule.value: condition for rule, condition in broken.items()}
+    names = ", ".join(f"CASE WHEN {held[name]} THEN '{name}' END" for name in sorted(held))
+    named = f"list_filter([{names}]::VARCHAR[], lambda name: name IS NOT NULL)"
+    # Most rows break no rule, and need no lists to be made; of the others most have no flags yet.
+    return f"""CASE
+        WHEN len({flags}) > 0 THEN list_sort(list_distinct(list_concat({flags}, {named})))
+        WHEN {" OR ".join(f"({condition})" for condition in held.values())} THEN {named}
+        ELSE {NO_NAMES} END"""
