@@ -144,40 +144,6 @@ def test_clusters_are_judged_against_the_genre_and_registered(
     assert ("dbscan", "silhouette") in found
 
 
-def test_a_linear_regression_has_the_table_of_least_squares(
-    spark: SparkSession, table: Path, tmp_path: Path
-) -> None:
-    """Coefficients, standard errors and p are those of the normal equations in numpy."""
-    from scipy import stats
-
-    from beatlake.learn import estimators, folds
-
-    random = np.random.default_rng(4)
-    values = random.normal(size=(300, 2))
-    label = 1.0 + values @ [2.0, 0.0] + random.normal(size=300)
-    made = pa.table(
-        {
-            "row_id": [f"r{i:03d}" for i in range(300)],
-            "side": ["train"] * 300,
-            "label": label,
-            "a": values[:, 0],
-            "b": values[:, 1],
-        }
-    )
-    fold = folds.write(
-        made, tmp_path / "fold.parquet", columns=("a", "b"), watched=False, classes=False
-    )
-    model = estimators.fit(spark, "linear_regression", "number", fold, {}, 1)
-    found = model.facts()["table"]
-    design = np.column_stack([values, np.ones(300)])
-    solved, rest, *_ = np.linalg.lstsq(design, label, rcond=None)
-    errors = np.sqrt(np.diag(np.linalg.inv(design.T @ design)) * rest[0] / 297)
-    p = 2 * stats.t.sf(np.abs(solved / errors), 297)
-    assert list(found["coefficients"].values()) == pytest.approx(solved[:2], rel=1e-6)
-    assert list(found["standard_errors"].values()) == pytest.approx(errors, rel=1e-6)
-    assert list(found["p"].values()) == pytest.approx(p, rel=1e-6, abs=1e-12)
-
-
 def test_vacuum_leaves_the_tables_of_models(first_drop: Drop, tmp_path: Path) -> None:
     place = shutil.copytree(first_drop.lake, tmp_path / "lake")
     lake = Lake(place)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy import stats
 
 from beatlake.config import ConfigError
 from beatlake.errors import InputError
@@ -107,15 +108,68 @@ def test_predictions_come_in_the_order_of_the_rows(spark: SparkSession, tmp_path
     assert model.predict(spark, rows.take(pa.array(order))).values == pytest.approx(forward[order])
 
 
+def test_a_linear_regression_has_the_table_of_least_squares_with_categories_too(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """Columns that follow from others are left out; the rest is the normal equations in numpy."""
+    random = np.random.default_rng(4)
+    n = 300
+    x, place = random.normal(size=n), random.choice(3, n, p=[0.5, 0.3, 0.2])
+    missing = random.uniform(size=n) < 0.2
+    values = {
+        "x": x,
+        "x__missing": missing.astype(float),
+        "y__missing": missing.astype(float),
+        **{f"mood__{i}": (place == i).astype(float) for i in range(3)},
+        "mood__other": np.zeros(n),
+        "year": 2000.0 + random.integers(20, size=n),
+    }
+    label = 1.0 + 2 * x + 3 * missing + place + random.normal(size=n)
+    rows = pa.table(
+        {"row_id": [f"r{i:03d}" for i in range(n)], "side": ["train"] * n, "label": label, **values}
+    )
+    columns = tuple(values)
+    fold = folds.write(
+        rows, tmp_path / "fold.parquet", columns=columns, watched=False, classes=False
+    )
+    model = estimators.fit(spark, "linear_regression", "number", fold, {}, 1)
+    found = model.facts()["table"]
+    assert found["left_out"] == ["x__missing", "mood__0", "mood__other"]
+    taken = ["x", "y__missing", "mood__1", "mood__2", "year"]
+    design = np.column_stack([*(values[name] for name in taken), np.ones(n)])
+    freedom = n - design.shape[1]
+    solved, (rest,), *_ = np.linalg.lstsq(design, label, rcond=None)
+    errors = np.sqrt(np.diag(np.linalg.inv(design.T @ design)) * rest / freedom)
+    expected = {
+        "coefficients": solved[:-1],
+        "standard_errors": errors,
+        "t": solved / errors,
+        "p": 2 * stats.t.sf(np.abs(solved / errors), freedom),
+    }
+    for key, of in expected.items():
+        named = dict(zip([*taken, "intercept"], of, strict=False))
+        assert found[key] == pytest.approx(named, rel=1e-6, abs=1e-12), key
+    share = rest / ((label - label.mean()) ** 2).sum()
+    assert found["r2_adjusted"] == pytest.approx(1 - share * (n - 1) / freedom)
+    # No column less is asked of the rows to predict, and what is left out counts for nothing.
+    assert model.columns == columns
+    assert estimators.column_importances(model)["mood__0"] == 0
+    (tmp_path / "model").mkdir()
+    model.save(tmp_path / "model")
+    again = estimators.load(tmp_path / "model", "linear_regression", "number", columns)
+    assert again.predict(spark, rows).values == pytest.approx(design @ solved)
+
+
 def test_a_regression_without_standard_errors_says_null_and_hides_no_other_error(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     fold = fold_of(made("number"), "number", tmp_path)
-    # Spark has no standard errors where it does not solve the normal equations.
-    model = estimators.fit(spark, "linear_regression", "number", fold, {"solver": "l-bfgs"}, 1)
-    table = model.facts()["table"]
-    assert table["coefficients"]["a"] == pytest.approx(3, abs=0.01)
-    assert table["standard_errors"] is table["t"] is table["p"] is None
+    # Spark has none where it does not solve the normal equations, and wrong ones of a ridge.
+    for parameters in ({"solver": "l-bfgs"}, {"reg_param": 1e-3}):
+        model = estimators.fit(spark, "linear_regression", "number", fold, parameters, 1)
+        table = model.facts()["table"]
+        assert table["coefficients"]["a"] == pytest.approx(3, abs=0.01)
+        assert table["standard_errors"] is table["t"] is table["p"] is None
 
     class Summary:
         r2, r2adj, numInstances = 0.0, 0.0, 3
@@ -124,7 +178,9 @@ def test_a_regression_without_standard_errors_says_null_and_hides_no_other_error
         def coefficientStandardErrors(self) -> None:
             raise OSError("the session is gone")
 
-    lost = SimpleNamespace(intercept=0.0, coefficients=np.zeros(2), summary=Summary())
+    lost = SimpleNamespace(
+        intercept=0.0, coefficients=np.zeros(2), summary=Summary(), getRegParam=lambda: 0.0
+    )
     with pytest.raises(OSError, match="the session is gone"):
         spark_ml.regression_table(lost, ("a", "b"))
 

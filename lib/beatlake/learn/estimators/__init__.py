@@ -71,13 +71,16 @@ def column_importances(model: Model) -> dict[str, float]:
     """What a fitted model makes of each column: its own importances, or its coefficients.
 
     The share of the gain or of the impurity taken away; of coefficients (of scaled columns) the
-    mean size over the classes. Empty for a model that does not say.
+    mean size over the classes, nought for a column that a regression left out. Empty for a model
+    that does not say.
     """
     facts = model.facts()
     if "importances" in facts:
         return dict(facts["importances"])
     if "table" in facts:
-        return {name: abs(value) for name, value in facts["table"]["coefficients"].items()}
+        table = facts["table"]
+        sizes = {name: abs(value) for name, value in table["coefficients"].items()}
+        return dict.fromkeys(table["left_out"], 0.0) | sizes
     given: dict[str, list[float]] = facts.get("coefficients", {})
     return {name: sum(map(abs, of)) / len(of) for name, of in given.items()}
 

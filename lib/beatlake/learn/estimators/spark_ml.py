@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,7 @@ import numpy as np
 
 from beatlake.errors import InputError
 from beatlake.learn.estimators.answer import Answer, Array, Parameters, refuse_unknown
+from beatlake.learn.estimators.independent import independent
 from beatlake.learn.folds import LABEL, ROW, WATCHES, WEIGHT, Fold
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _SPARK = "spark"
+#: Names the columns that a saved model takes.
+_TAKEN = "taken.json"
 _FEATURES = "features"
 #: Training rows of a partition. The number of partitions follows from the rows alone, since sums
 #: of floating-point numbers depend on it.
@@ -70,10 +75,13 @@ KINDS: dict[tuple[str, str], _Kind] = {
 class SparkModel:
     """A fitted model of Spark ML."""
 
-    def __init__(self, model: Any, kind: str, columns: tuple[str, ...]) -> None:
-        """Hold a model that takes a vector of the columns in order."""
+    def __init__(
+        self, model: Any, kind: str, columns: tuple[str, ...], taken: tuple[str, ...]
+    ) -> None:
+        """Hold a model that takes a vector of some of the columns, in order."""
         self.model = model
         self.columns = columns
+        self._taken = taken
         self._kind = kind
 
     def predict(self, spark: SparkSession | None, rows: pa.Table) -> Answer:
@@ -101,7 +109,7 @@ class SparkModel:
         from pyspark.ml.functions import vector_to_array
         from pyspark.sql import functions as F
 
-        said = self.model.transform(_assembled(frame, self.columns, ROW))
+        said = self.model.transform(_assembled(frame, self._taken, ROW))
         chosen = [F.col(ROW), F.col("prediction").cast("double").alias("prediction")]
         if self._kind == "classes" and "probability" in said.columns:
             chosen.append(vector_to_array(F.col("probability")).alias("probability"))
@@ -109,8 +117,9 @@ class SparkModel:
         return transformed
 
     def save(self, folder: Path) -> None:
-        """Spark ML's own directory of JSON and Parquet files."""
+        """Spark ML's own directory of JSON and Parquet files, and the columns that it takes."""
         self.model.write().save(str((folder / _SPARK).absolute()))
+        (folder / _TAKEN).write_text(json.dumps(self._taken), encoding="utf-8")
 
     def facts(self) -> dict[str, Any]:
         """Importances or coefficients, and for a linear regression its full table."""
@@ -120,7 +129,8 @@ class SparkModel:
             found["importances"] = dict(zip(self.columns, values, strict=True))
             found["importance_by"] = "share of the impurity taken away in training"
         if type(self.model).__name__ == "LinearRegressionModel":
-            found["table"] = regression_table(self.model, self.columns)
+            found["table"] = regression_table(self.model, self._taken)
+            found["table"]["left_out"] = [c for c in self.columns if c not in self._taken]
         elif hasattr(self.model, "coefficientMatrix"):
             found["coefficients"] = {
                 name: self.model.coefficientMatrix.toArray()[:, i].tolist()
@@ -139,7 +149,8 @@ class SparkModel:
     def load(cls, folder: Path, name: str, kind: str, columns: tuple[str, ...]) -> SparkModel:
         """The model that `save` wrote; needs a Spark session."""
         model = getattr(_module(KINDS[name, kind].module), _model_class(name, kind))
-        return cls(model.load(str((folder / _SPARK).absolute())), kind, columns)
+        taken = tuple(json.loads((folder / _TAKEN).read_text(encoding="utf-8")))
+        return cls(model.load(str((folder / _SPARK).absolute())), kind, columns, taken)
 
 
 def _model_class(name: str, kind: str) -> str:
@@ -164,8 +175,8 @@ def _module(name: str) -> Any:
 def regression_table(model: Any, columns: tuple[str, ...]) -> dict[str, Any]:
     """Coefficients with standard errors, t and p, R² and adjusted R².
 
-    The errors are those of ordinary least squares (Spark's normal equations); where columns
-    determine one another, or the fit is regularised, there are none, and null says so.
+    The errors are those of ordinary least squares (Spark's normal equations); where the fit has a
+    penalty, or another solver made it, there are none, and null says so.
     """
     from pyspark.errors import UnsupportedOperationException
 
@@ -183,10 +194,11 @@ def regression_table(model: Any, columns: tuple[str, ...]) -> dict[str, Any]:
         ("t", "tValues"),
         ("p", "pValues"),
     ):
-        try:
-            table[key] = dict(zip(named, getattr(summary, attribute), strict=True))
-        except UnsupportedOperationException:
-            table[key] = None
+        table[key] = None
+        # Of a ridge Spark gives errors that leave out the bias.
+        if not model.getRegParam():
+            with suppress(UnsupportedOperationException):
+                table[key] = dict(zip(named, getattr(summary, attribute), strict=True))
     return table
 
 
@@ -231,8 +243,11 @@ def fit(
     frame = spark.read.parquet(str(fold.path)).filter(~F.col(WATCHES))
     parts = max(1, -(-fold.rows // _PARTITION_ROWS))
     frame = frame.repartition(parts, ROW).sortWithinPartitions(ROW)
-    model = made.fit(_assembled(frame, fold.columns, ROW, LABEL, WEIGHT))
-    return SparkModel(model, kind, fold.columns)
+    taken = fold.columns
+    if name == "linear_regression" and not settled.get("reg_param"):
+        taken = independent(fold.path, fold.columns)
+    model = made.fit(_assembled(frame, taken, ROW, LABEL, WEIGHT))
+    return SparkModel(model, kind, fold.columns, taken)
 
 
 def _assembled(frame: DataFrame, columns: tuple[str, ...], *kept: str) -> DataFrame:
