@@ -15,7 +15,7 @@ import pytest
 
 from beatlake import cli
 from beatlake.lake import Lake, Stamp
-from beatlake.learn import gates, promotion, rows, source, splits, task
+from beatlake.learn import gates, listing, promotion, rows, source, splits, task
 from beatlake.learn.engine import database
 from beatlake.learn.features import TrainingRows, fit
 from beatlake.resources import read_conf
@@ -124,7 +124,7 @@ def test_clusters_are_judged_against_the_genre_and_registered(
     lake = tmp_path / "lake"
     words = ["train", "--task", path, "--table", table, "--lake", lake, "--quiet"]
     assert cli.main(list(map(str, words))) == 0
-    lines = promotion.ladder(Lake(lake), "clusters")
+    lines = listing.ladder(Lake(lake), "clusters")
     found = {(line["estimator"], line["metric"]): line["value"] for line in lines}
     assert 0 < found["kmeans", "silhouette"] <= 1
     assert 0 < found["kmeans", "nmi"] < 1

@@ -18,7 +18,7 @@ import songs
 
 from beatlake import cli
 from beatlake.lake import Lake
-from beatlake.learn import promotion
+from beatlake.learn import listing, promotion
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -261,7 +261,7 @@ def test_a_clean_table_trains_and_chance_scores_at_chance(
     assert train(chance, tmp_path, ONE_RUNG, "chance") == 0
     (line,) = (
         line
-        for line in promotion.ladder(Lake(tmp_path / "chance"), "songs")
+        for line in listing.ladder(Lake(tmp_path / "chance"), "songs")
         if line["estimator"] == "nearest_neighbours" and line["headline_metric"]
     )
     majority = max(shuffled.count("yes"), shuffled.count("no")) / len(shuffled)

@@ -15,7 +15,7 @@ import pytest
 
 from beatlake import cli
 from beatlake.lake import Lake
-from beatlake.learn import gates, promotion, rows, source, splits, task
+from beatlake.learn import gates, listing, rows, source, splits, task
 from beatlake.learn.engine import database
 from beatlake.learn.features import TrainingRows
 
@@ -102,7 +102,7 @@ def test_scores_lie_in_the_bands_of_other_libraries(
 ) -> None:
     words = ["train", "--task", EXAMPLES / f"{name}.yaml", "--table", DATA / FOLDERS[name]]
     assert cli.main([*map(str, words), "--lake", str(tmp_path), "--quiet"]) == 0
-    lines = promotion.ladder(Lake(tmp_path), name)
+    lines = listing.ladder(Lake(tmp_path), name)
     first = next(line["estimator"] for line in lines)
     found = {
         line["rung"]: line["value"]

@@ -13,7 +13,7 @@ import songs
 from beatlake import cli
 from beatlake.errors import InputError
 from beatlake.lake import Lake
-from beatlake.learn import imbalance, promotion, source, task
+from beatlake.learn import imbalance, listing, source, task
 from beatlake.learn.resampling import resampled
 from beatlake.learn.task import Resampling
 
@@ -117,7 +117,7 @@ def test_a_resampled_model_stands_beside_the_same_without(
     assert cli.main([*map(str, words), "--quiet"]) == 0
     found = {
         (line["estimator"], line["metric"]): line["value"]
-        for line in promotion.ladder(Lake(lake), "songs")
+        for line in listing.ladder(Lake(lake), "songs")
     }
     for metric in ("pr_auc", "brier", "ece", "balanced_accuracy"):
         assert found["unresampled: logistic_regression", metric] is not None

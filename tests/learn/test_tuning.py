@@ -421,8 +421,8 @@ def test_features_that_say_nothing_are_eliminated(trees: Trees, tmp_path: Path) 
     assert choice.candidates[choice.chosen].mean == best
 
 
-def test_choices_are_in_the_table_the_manifest_and_the_card(
-    trees: Trees, spark: SparkSession, tmp_path: Path
+def test_choices_are_in_the_table_the_manifest_the_card_and_what_is_shown(
+    trees: Trees, spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = songs.altered(
         SEARCHED,
@@ -468,6 +468,24 @@ def test_choices_are_in_the_table_the_manifest_and_the_card(
     assert {row["feature"] for row in weighed} == {c.feature for c in found.fitted.columns}
     assert found.manifest.importances[0]["feature"] == "energy"
     assert "accuracy gets when the feature is permuted among test rows" in card
+
+    capsys.readouterr()
+    show = ["models", "show", "songs", "--lake", str(lake), "--format", "json"]
+    assert cli.main(show) == 0
+    lines = json.loads(capsys.readouterr().out)
+    by_rung = {line["rung"]: line for line in lines if line["tuning"]}
+    assert {line["metric"] for line in by_rung.values()} == {found.manifest.metric}
+    for rung in ("random", "artist"):
+        tried = [(c["step"], c["features"], c["values"]) for c in by_rung[rung]["tuning"]]
+        assert [step for step, *_ in tried] == ["search"] * 2 + ["elimination"] * 2
+        assert [n for _, n, _ in tried] == [4, 4, 2, 4]
+        assert all(len(values) == 3 for *_, values in tried)
+    asked = [c for choice in found.manifest.choices for c in choice["candidates"]]
+    for shown, candidate in zip(by_rung["artist"]["tuning"], asked, strict=True):
+        assert {key: shown[key] for key in candidate} == candidate
+    assert [c["chosen"] for c in by_rung["artist"]["tuning"]].count(True) == 2
+    assert [line["rung"] for line in lines if line["importances"]] == ["artist"]
+    assert by_rung["artist"]["importances"] == found.manifest.importances
 
     # The same command again fits what it registers, and nothing on a fold.
     made = trees.made

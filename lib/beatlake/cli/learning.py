@@ -77,7 +77,7 @@ def train(
     """
     _check_installed()
     from beatlake.lake import Lake
-    from beatlake.learn import promotion
+    from beatlake.learn import listing
     from beatlake.learn.training import train as learn
 
     place = Lake(lake)
@@ -88,7 +88,7 @@ def train(
         return
     for manifest in done.manifests:
         typer.echo("")
-        _print(promotion.ladder(place, asked.name, manifest.version))
+        _print(listing.ladder(place, asked.name, manifest.version))
         typer.echo(console.clean(manifest.verdict))
         folder = place.root / "models" / asked.name / str(manifest.version)
         typer.echo(console.clean(f"Registered as version {manifest.version}: {folder}/card.html"))
@@ -169,27 +169,9 @@ def list_models(
     """List every registered model; the champion of each task is marked."""
     _check_installed()
     from beatlake.lake import Lake
-    from beatlake.learn import registry
+    from beatlake.learn import listing
 
-    known = registry.events(Lake(lake))
-    rows = []
-    for row in known.rows:
-        if row["event"] == "registered":
-            champion = known.champion(row["task"])
-            rows.append(
-                {
-                    "task": row["task"],
-                    "version": row["version"],
-                    "estimator": row["estimator"],
-                    "rung": row["headline"],
-                    "metric": row["metric"],
-                    "value": row["value"],
-                    "interval": [row["low"], row["high"]],
-                    "beats_baselines": row["beats_baselines"],
-                    "champion": champion is not None and champion["version"] == row["version"],
-                    "registered": f"{row['at']:%Y-%m-%dT%H:%M:%SZ}",
-                }
-            )
+    rows = listing.registered(Lake(lake))
     if format_ is Shown.json:
         typer.echo(json.dumps(rows, indent=1))
     elif rows:
@@ -215,9 +197,9 @@ def show(
     """Show a model on every rung: metric, value, interval, rows and purged rows."""
     _check_installed()
     from beatlake.lake import Lake
-    from beatlake.learn import promotion
+    from beatlake.learn import listing
 
-    _print(promotion.ladder(Lake(lake), task, version, evaluated=evaluated), format_)
+    _print(listing.ladder(Lake(lake), task, version, evaluated=evaluated), format_)
 
 
 @models.command()
@@ -307,7 +289,7 @@ def evaluate(
     _check_installed()
     from beatlake import config as configuration
     from beatlake.lake import Lake
-    from beatlake.learn import evaluation, promotion, scoring
+    from beatlake.learn import evaluation, listing, promotion, scoring
     from beatlake.session import session
 
     place = Lake(lake)
@@ -315,7 +297,7 @@ def evaluate(
     spark_settings = configuration.load(config, settings or ()).spark
     spark = session(spark_settings) if scoring.needs_spark(found) else None
     evaluation.evaluate(spark, place, found, _source(place, found.task, table, release))
-    _print(promotion.ladder(place, task, found.manifest.version, evaluated=True), format_)
+    _print(listing.ladder(place, task, found.manifest.version, evaluated=True), format_)
 
 
 @app.command()

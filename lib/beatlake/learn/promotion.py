@@ -1,4 +1,4 @@
-"""Which model of a task is used: promotion, rollback, and what is shown of models."""
+"""Which model of a task is used: promotion and rollback."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from typing import Any
 
 from beatlake.lake import Lake, Stamp
 from beatlake.learn import registry
-from beatlake.learn.figures import BASELINE, UNRESAMPLED
 from beatlake.learn.registry import Events, ModelError, Registered
-from beatlake.learn.task import RUNGS
-from beatlake.tables import ml
 
 
 def choose(lake: Lake, task: str, version: int | None = None) -> Registered:
@@ -101,84 +98,3 @@ def _again(row: Mapping[str, Any], event: str) -> dict[str, object]:
 def _stamp(found: Registered) -> Stamp:
     manifest = found.manifest
     return Stamp(manifest.training_id, "promotion", manifest.features_sha256, manifest.code_version)
-
-
-def ladder(
-    lake: Lake, task: str, version: int | None = None, *, evaluated: bool = False
-) -> list[dict[str, Any]]:
-    """What models scored, a line per version, rung and metric, over all rows.
-
-    Lines are of one version, or of all models of the task's newest training; what stands beside
-    them on each rung, unresampled models and baselines, comes last. A rung that the table cannot
-    have is a line with the reason.
-
-    Args:
-        lake: where they are registered.
-        task: its name.
-        version: of one model.
-        evaluated: whether the newest evaluation is shown in place of the training.
-
-    Raises:
-        ModelError: there is no such model.
-    """
-    event = "evaluated" if evaluated else "registered"
-    listed = [row for row in registry.events(lake).of(task) if row["event"] == event]
-    if version is not None:
-        listed = [row for row in listed if row["version"] == version]
-    if not listed:
-        what = f"no version {version}" if version is not None else "no model"
-        that = " that was evaluated" if evaluated else ""
-        raise ModelError(f"{task} has {what}{that}; `beatlake models list` shows what there is.")
-    newest = [row for row in listed if row["training_id"] == listed[-1]["training_id"]]
-    training_id = newest[0]["training_id"]
-    rungs = _rows(lake, ml.SPLITS.name, training_id)
-    rungs.sort(key=lambda rung: RUNGS.index(rung["rung"]))
-    scores = _rows(lake, ml.METRICS.name, training_id)
-    lines = []
-    for row in newest:
-        for rung in rungs:
-            if rung["unavailable"]:
-                lines.append(_line(row, rung, row["estimator"], None))
-            lines += [
-                _line(row, rung, row["estimator"], score)
-                for score in scores
-                if score["rung"] == rung["rung"]
-                and score["estimator"] == row["estimator"]
-                and score["slice_name"] is None
-            ]
-    for rung in rungs:
-        lines += [
-            _line(newest[0], rung, score["estimator"], score)
-            for score in scores
-            if score["rung"] == rung["rung"]
-            and score["estimator"].startswith((UNRESAMPLED, BASELINE))
-            and score["slice_name"] is None
-        ]
-    return lines
-
-
-def _line(
-    row: Mapping[str, Any], rung: Mapping[str, Any], estimator: str, score: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    return {
-        "task": row["task"],
-        "version": row["version"],
-        "estimator": estimator,
-        "rung": rung["rung"],
-        "headline": rung["rung"] == row["headline"],
-        "metric": score["metric"] if score else row["metric"],
-        "headline_metric": score is not None and score["metric"] == row["metric"],
-        "value": score["value"] if score else None,
-        "interval": [score["low"], score["high"]] if score else None,
-        "n": score["n"] if score else None,
-        "groups": score["groups"] if score else None,
-        "train": rung["train"],
-        "purged": rung["purged"],
-        "unavailable": rung["unavailable"],
-    }
-
-
-def _rows(lake: Lake, table: str, training_id: str) -> list[dict[str, Any]]:
-    found = lake.open(table).to_pyarrow_table(filters=[("training_id", "=", training_id)])
-    rows: list[dict[str, Any]] = found.to_pylist()
-    return rows
