@@ -9,7 +9,9 @@ import pytest
 from tiny_lake import YEARS, TinyLake
 
 import beatlake
+from beatlake.learn.engine import database
 from beatlake.reading import OpenLake, answers
+from beatlake.reading.engine import connect
 from beatlake.reading.errors import ReadingError
 
 
@@ -220,6 +222,15 @@ def answer_as_rows(opened: OpenLake, query: str) -> None:
 def answer_as_file(opened: OpenLake, query: str) -> None:
     with answers.written(opened, query, "csv", None):
         pass
+
+
+def test_no_progress_is_printed_among_answers(tmp_path: Path) -> None:
+    """DuckDB 2 draws a bar on standard output for a query of two seconds, a terminal or not."""
+    asked = "SELECT current_setting('enable_progress_bar')"
+    with database(tmp_path) as learning:
+        for connection in (connect(), learning):
+            assert connection.execute(asked).fetchall() == [(False,)]
+            assert connection.cursor().execute(asked).fetchall() == [(False,)]
 
 
 def test_settings_are_locked_and_extensions_stay_where_they_are(tiny: TinyLake) -> None:

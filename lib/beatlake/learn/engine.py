@@ -32,7 +32,8 @@ def database(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         str(scratch / "rows.duckdb"), config={**_CONFIG, "temp_directory": str(scratch / "spill")}
     )
     try:
-        connection.execute("SET TimeZone = 'UTC'")
+        # A bar of progress would be printed among what a command answers.
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         yield connection
     finally:
         connection.close()

@@ -27,12 +27,12 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
 
 
 def connect(temp_directory: str | None = None) -> duckdb.DuckDBPyConnection:
-    """A new database in memory whose times are UTC."""
+    """A new database in memory whose times are UTC, and which prints no progress into answers."""
     config = dict(_CONFIG)
     if temp_directory is not None:
         config["temp_directory"] = temp_directory
     connection = duckdb.connect(":memory:", config=config)
-    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
     return connection
 
 
