@@ -26,8 +26,6 @@ from beatlake.learn.judgement.bootstrap import (
     Metric,
     Sums,
     one_hot,
-    scored,
-    seed_of,
 )
 from beatlake.learn.judgement.calibration import (
     calibration,
@@ -43,7 +41,7 @@ from beatlake.learn.judgement.scores import (
     Judgement,
     Score,
 )
-from beatlake.learn.judgement.slicing import slices
+from beatlake.learn.judgement.slicing import overall, slices
 
 RESAMPLES = 500
 #: Rows shown of the most confident, right and wrong.
@@ -88,27 +86,20 @@ def classification(p: Predictions, *, salt: str, resamples: int = RESAMPLES) -> 
     """
     classes = _classes(p)
     blocks, metrics = measured(p)
-    overall = scored(
-        metrics,
-        blocks,
-        p.groups.of[p.order],
-        seed=seed_of(salt),
-        resamples=resamples,
-        how=HOW,
-    )
+    scores = overall(p, blocks, metrics, salt=salt, resamples=resamples, how=HOW)
     width = len(classes)
     confusion = np.bincount(p.y_true * width + p.y_pred, minlength=width**2).reshape(width, width)
     support = confusion.sum(axis=1)
     right, wrong = _examples(p, classes)
     if p.confidence is not None:
-        overall = [_unless_few(score, support) for score in overall]
-        overall.append(error_by_chance(p, p.confidence))
+        scores = [_unless_few(score, support) for score in scores]
+        scores.append(error_by_chance(p, p.confidence))
     return Judgement(
         kind="classification",
         n=p.n,
         groups=len(p.groups.names),
         resamples=resamples,
-        scores=(*overall, *_by_slice(p, blocks, metrics, salt, resamples)),
+        scores=(*scores, *_by_slice(p, blocks, metrics, salt, resamples)),
         base_rate={name: float(support[k] / p.n) for k, name in enumerate(classes)},
         classes=classes,
         confusion=confusion,

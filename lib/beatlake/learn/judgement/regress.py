@@ -11,11 +11,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from beatlake.errors import InputError
-from beatlake.learn.judgement.bootstrap import LINEAR, Blocks, Metric, Sums, scored, seed_of
+from beatlake.learn.judgement.bootstrap import LINEAR, Blocks, Metric, Sums
 from beatlake.learn.judgement.predictions import Array, Predictions
 from beatlake.learn.judgement.ranking import rank_correlation
 from beatlake.learn.judgement.scores import Judgement
-from beatlake.learn.judgement.slicing import slices
+from beatlake.learn.judgement.slicing import overall, slices
 
 RESAMPLES = 500
 HOW = {"spearman": LINEAR}
@@ -38,14 +38,7 @@ def regression(p: Predictions, *, salt: str, resamples: int = RESAMPLES) -> Judg
         InputError: the predictions are of a classification.
     """
     blocks, metrics = measured(p)
-    overall = scored(
-        metrics,
-        blocks,
-        p.groups.of[p.order],
-        seed=seed_of(salt),
-        resamples=resamples,
-        how=HOW,
-    )
+    scores = overall(p, blocks, metrics, salt=salt, resamples=resamples, how=HOW)
     by_slice = {name: of for name, of in metrics.items() if name != "spearman"}
     residual = p.y_true.astype(np.float64) - p.y_pred
     return Judgement(
@@ -53,7 +46,7 @@ def regression(p: Predictions, *, salt: str, resamples: int = RESAMPLES) -> Judg
         n=p.n,
         groups=len(p.groups.names),
         resamples=resamples,
-        scores=(*overall, *slices(p, blocks, by_slice, salt=salt, resamples=resamples, how=HOW)),
+        scores=(*scores, *slices(p, blocks, by_slice, salt=salt, resamples=resamples, how=HOW)),
         base_rate=_base_rate(p.y_true[p.order].astype(np.float64)),
         residuals=tuple(float(value) for value in np.quantile(residual, _DECILES)),
     )

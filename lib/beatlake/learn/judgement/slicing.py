@@ -1,4 +1,4 @@
-"""Scores of the rows that have something in common: a genre, a year, an artist of some size."""
+"""Scores of all rows, and of those with something in common: a genre, a year, an artist's size."""
 
 from __future__ import annotations
 
@@ -12,6 +12,20 @@ from beatlake.learn.judgement.scores import Score
 
 #: Values of one slicing that get a line of their own; the smaller ones share the last.
 MOST = 100
+
+
+def overall(
+    p: Predictions,
+    blocks: Blocks,
+    metrics: Mapping[str, Metric],
+    *,
+    salt: str,
+    resamples: int,
+    how: Mapping[str, str],
+) -> list[Score]:
+    """Every metric over all rows; see `slices` for what is given."""
+    group = p.groups.of[p.order]
+    return scored(metrics, blocks, group, seed=seed_of(salt), resamples=resamples, how=how)
 
 
 def slices(
