@@ -10,20 +10,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 import songs
+from deltalake import write_deltalake
 
-from beatlake import cli
+from beatlake import cli, releases
 from beatlake.lake import Lake
 from beatlake.learn import registry, rows, source, splits, task
 from beatlake.learn.engine import database
 from beatlake.learn.splits import FITTING
+from beatlake.releases import Release, ReleasedTable
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 TASK = songs.altered(
     songs.TASK,
+    ("entities:", "table: {name: silver.songs}\nentities:"),
     (
         "splits: {headline: artist}",
         "splits: {headline: artist, rungs: [random, recording, artist, time, artist_time]}",
@@ -113,15 +117,26 @@ def test_on_its_own_table_a_model_scores_what_it_scored(
     words = ["--task", "songs", "--version", "1", "--table", trained.table, "--lake", lake]
     after = shown(capsys, "evaluate", *words)
 
-    def of_artist(lines: list[dict[str, Any]]) -> dict[str, Any]:
+    def of_artist(lines: list[dict[str, Any]]) -> dict[tuple[str, str], Any]:
         return {
-            line["metric"]: (line["value"], line["interval"], line["n"])
+            (line["estimator"], line["metric"]): (line["value"], line["interval"], line["n"])
             for line in lines
-            if line["rung"] == "artist" and line["estimator"] == "xgboost"
+            if line["rung"] == "artist"
         }
 
-    assert len(of_artist(before)) > 5
+    # Baselines, too: what may train on the rung is what the model was fitted on.
+    names = [name for name, _ in of_artist(before)]
+    assert names.count("xgboost") > 5
+    assert {name for name in names if name.startswith("baseline: ")} == {
+        f"baseline: {name}" for name in ("majority", "stratified", "year", "artist", "one feature")
+    }
     assert of_artist(after) == of_artist(before)
+    told = {
+        row["event"]: row["beats_baselines"]
+        for row in registry.events(Lake(lake)).rows
+        if row["version"] == 1
+    }
+    assert told["evaluated"] is told["registered"] is not None
     why = {line["rung"]: line["unavailable"] for line in after}
     assert "not dealt anew" in why["random"]
     assert "no row came out after those that trained" in why["time"]
@@ -155,6 +170,58 @@ def test_later_rows_are_judged_less_those_that_share_with_the_training(
     assert found["artist_time"]["n"] == sum(song["released"] >= "2030" for song in tested)
     assert found["artist"]["purged"] > 0
     assert 0.55 < found["artist"]["value"] < 0.95
+
+
+def release(lake: Path, number: int, given: Songs) -> None:
+    """Publish songs as the table of a release."""
+    place = Lake(lake)
+    place.path("silver.songs").mkdir(parents=True, exist_ok=True)
+    write_deltalake(place.path("silver.songs"), pa.Table.from_pylist(given), mode="overwrite")
+    version = place.open("silver.songs").version()
+    table = ReleasedTable(
+        path="silver/songs",
+        version=version,
+        rows=len(given),
+        stage="",
+        stage_key="",
+        run_id="",
+        files=place.files("silver.songs", version),
+    )
+    releases.save(
+        place,
+        Release(
+            release=number,
+            kind="run",
+            run_id="",
+            identity="",
+            published_at=f"2030-01-{number:02d}T00:00:00+00:00",
+            code_version="",
+            inputs={},
+            absent=[],
+            settings={},
+            tables={"silver.songs": table},
+        ),
+    )
+
+
+def test_a_release_is_judged_by_its_number_and_the_newest_by_default(
+    trained: Trained, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    lake = shutil.copytree(trained.lake, tmp_path / "lake")
+    later = newer(trained.songs)
+    release(lake, 1, trained.songs)
+    release(lake, 2, later)
+    words = ["evaluate", "--task", "songs", "--version", "1", "--lake", lake]
+    found = [
+        {line["rung"]: line for line in shown(capsys, *words, *more) if line["rung"] == "time"}
+        for more in (["--release", "1"], ["--release", "2"], [])
+    ]
+    first, second, newest = (lines["time"] for lines in found)
+    assert "no row came out after those that trained" in first["unavailable"]
+    assert second["n"] == sum(song["released"] >= "2030" for song in later)
+    assert newest == second
+    assert command(*words, "--release", "3") == 2
+    assert "There is no release 3; there are: 1, 2." in capsys.readouterr().err
 
 
 def test_two_versions_are_compared_on_the_rows_that_both_predicted(

@@ -1,9 +1,10 @@
-"""A registered model judged again, on a newer release or another table; nothing is fitted.
+"""A registered model judged again, on a newer release or another table, which it is not fitted on.
 
 A rung is what it is for a model that has trained already: test rows as the task deals them, less
 all that share with the rows that the model was fitted on what the rung promises to keep apart. In
 time a rung tests what came out after everything that the model has seen. The random rung is never
-there: it says something of rows that were dealt before the fit.
+there: it says something of rows that were dealt before the fit. Baselines know the rows of the
+table that may train on the rung, newer ones than the model's among them.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from typing import TYPE_CHECKING
 
 from beatlake.errors import InputError
 from beatlake.lake import Lake, Stamp
-from beatlake.learn import figures, gates, ladder, registry, rows, splits, trained_on
+from beatlake.learn import figures, gates, registry, rows, splits, trained_on
 from beatlake.learn.engine import database
-from beatlake.learn.ladder import Said
+from beatlake.learn.judgement import Verdict
+from beatlake.learn.judging import Baselines, Said, judge
 from beatlake.learn.registry import ModelError, Registered
 from beatlake.learn.rows import Prepared
 from beatlake.learn.sides import Sides
@@ -44,6 +46,7 @@ class Evaluation:
         prepared: what became of the rows.
         rungs: the ladder, with what each rung keeps apart from the model's training.
         said: judged answers of the model by rung, of those that are available.
+        verdicts: beside baselines, by rung, where the table has rows to take them from.
     """
 
     evaluation_id: str
@@ -51,6 +54,7 @@ class Evaluation:
     prepared: Prepared
     rungs: list[Rung]
     said: dict[str, Said]
+    verdicts: dict[str, Verdict]
 
 
 def evaluate(
@@ -93,18 +97,24 @@ def evaluate(
                 for rung in rungs
                 if not rung.unavailable
             }
-            for name, one in said.items():
-                say(f"{name}: {one.score(manifest.metric)}")
+            beside = Baselines(sides)
+            verdicts: dict[str, Verdict] = {}
+            for rung in rungs:
+                if rung.unavailable:
+                    continue
+                say(f"{rung.name}: {said[rung.name].score(manifest.metric)}")
+                if verdict := beside.verdict(rung, said[rung.name]):
+                    verdicts[rung.name] = verdict
     if not said:
         why = "; ".join(f"{rung.name}: {rung.unavailable}" for rung in rungs)
         raise InputError(f"No rung of {source.described} can judge this model: {why}.")
-    verdicts = [
+    scores = [
         verdict
         for name, one in said.items()
         for verdict in gates.of_score(task, name, _headline(one, manifest.metric)["value"])
     ]
-    gates.settle(task, verdicts)
-    done = Evaluation(identifier(), found, prepared, rungs, said)
+    gates.settle(task, scores)
+    done = Evaluation(identifier(), found, prepared, rungs, said, verdicts)
     _record(lake, done, source)
     return done
 
@@ -148,7 +158,7 @@ def _test_from(found: Registered) -> str | None:
 def _said(sides: Sides, found: Registered, spark: SparkSession | None, rung: Rung) -> Said:
     test = sides.test(rung, found.fitted)
     answer = found.load().predict(spark, test)
-    return ladder.said(sides, rung, found.fitted, tuple(found.manifest.known_classes), test, answer)
+    return judge(sides, rung, found.fitted, tuple(found.manifest.known_classes), test, answer)
 
 
 def _headline(said: Said | None, metric: str) -> dict[str, float | None]:
@@ -166,6 +176,8 @@ def _record(lake: Lake, done: Evaluation, source: Source) -> None:
         for name, said in done.said.items()
         for row in figures.metrics(*base, name, manifest.estimator, said.scores)
     ]
+    for name, verdict in done.verdicts.items():
+        scores += figures.baselines(*base, name, verdict)
     lake.record(ml.METRICS, scores, stamp, "append")
     headline = done.said.get(manifest.headline)
     if headline is not None and headline.predictions is not None:
@@ -173,6 +185,8 @@ def _record(lake: Lake, done: Evaluation, source: Source) -> None:
             *base, manifest.headline, manifest.estimator, headline.predictions
         )
         lake.record(ml.PREDICTIONS, list(said), stamp, "append")
+
+    beside = done.verdicts.get(manifest.headline)
 
     def made(known: registry.Events) -> list[dict[str, object]]:
         row = known.registered(manifest.task, manifest.version)
@@ -184,7 +198,7 @@ def _record(lake: Lake, done: Evaluation, source: Source) -> None:
                 "at": datetime.now(timezone.utc),
                 "training_id": done.evaluation_id,
                 **_headline(headline, manifest.metric),
-                "beats_baselines": None,
+                "beats_baselines": beside.beaten if beside else None,
             }
         ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from beatlake.learn.judgement import Predictions, Score
+from beatlake.learn.judgement import Predictions, Score, Verdict
 from beatlake.learn.splits import SIDES, Rung
 
 #: Begins the name of a baseline where that of an estimator stands.
@@ -38,6 +38,24 @@ def metrics(
     base = {"training_id": training_id, "task": task, "rung": rung, "estimator": estimator}
     for score in scores:
         yield {**base, **score.to_row()}
+
+
+def baselines(
+    training_id: str, task: str, rung: str, verdict: Verdict
+) -> Iterator[dict[str, object]]:
+    """The rows of baselines in `ml.metrics`, by the metric that a model was compared by."""
+    for name, found in verdict.differences.items():
+        score = Score(
+            found.metric,
+            found.second,
+            None,
+            None,
+            found.n,
+            found.groups,
+            None,
+            "none: see the paired difference in the model's card",
+        )
+        yield from metrics(training_id, task, rung, f"{BASELINE}{name}", (score,))
 
 
 def predictions(

@@ -35,9 +35,8 @@ from beatlake.learn import (
 from beatlake.learn.documents import card
 from beatlake.learn.engine import database
 from beatlake.learn.features import TrainingRows
-from beatlake.learn.figures import BASELINE, UNRESAMPLED
+from beatlake.learn.figures import UNRESAMPLED
 from beatlake.learn.importance import Importance
-from beatlake.learn.judgement import Score
 from beatlake.learn.ladder import Climb, Judged
 from beatlake.learn.records import Records
 from beatlake.learn.registry import Manifest
@@ -375,18 +374,7 @@ def metric_rows(training: Training) -> Iterator[dict[str, object]]:
         if judged.verdict is None or judged.rung.name in seen:
             continue
         seen.add(judged.rung.name)
-        for name, found in judged.verdict.differences.items():
-            score = Score(
-                found.metric,
-                found.second,
-                None,
-                None,
-                found.n,
-                found.groups,
-                None,
-                "none: see the paired difference in the model's card",
-            )
-            yield from figures.metrics(*base, judged.rung.name, f"{BASELINE}{name}", (score,))
+        yield from figures.baselines(*base, judged.rung.name, judged.verdict)
 
 
 def tuning_rows(training: Training) -> Iterator[dict[str, object]]:
