@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from pyspark.errors import PySparkAttributeError
 from scipy import stats
 
 from beatlake.config import ConfigError
@@ -201,6 +202,30 @@ def test_more_workers_than_slots_are_refused_before_spark_waits(
         estimators.fit(
             spark, "xgboost", "number", fold_of(rows, "number", tmp_path), {"workers": 9}, 1
         )
+
+
+class Remote:
+    """A session of Spark Connect, as far as one can tell it from a classic one without a server."""
+
+    @property
+    def sparkContext(self) -> None:
+        raise PySparkAttributeError("[JVM_ATTRIBUTE_NOT_SUPPORTED] sparkContext")
+
+
+class Named(SimpleNamespace):
+    """One that answers every question, and is told by where its class is from."""
+
+    __module__ = "pyspark.sql.connect.session"
+
+
+@pytest.mark.parametrize(
+    "session", [Remote(), Named(sparkContext=SimpleNamespace(defaultParallelism=8))], ids=type
+)
+@pytest.mark.parametrize("kind", ["classes", "number"])
+def test_xgboost_refuses_spark_connect(session: Any, kind: str, tmp_path: Path) -> None:
+    fold = fold_of(made(kind), kind, tmp_path)
+    with pytest.raises(ConfigError, match=r"needs a classic Spark session .* Spark Connect"):
+        estimators.fit(session, "xgboost", kind, fold, {"n_estimators": 2}, 1)
 
 
 def test_a_class_that_training_lacks_is_neither_learnt_nor_watched(tmp_path: Path) -> None:
