@@ -57,3 +57,22 @@ def open_lake(lake: Path, release: int | None) -> OpenLake:
     from beatlake import reading
 
     return reading.open_lake(lake, release)
+
+
+def check_installed() -> None:
+    """Find the packages that models need, which the wheel does not bring by itself.
+
+    Raises:
+        SetupError: one of them is missing.
+    """
+    from importlib.util import find_spec
+
+    from beatlake.errors import SetupError
+    from beatlake.resources import checkout
+
+    needed = ("imblearn", "jinja2", "matplotlib", "scipy", "sklearn", "xgboost")
+    if missing := [name for name in needed if find_spec(name) is None]:
+        raise SetupError(
+            f"Models need packages that are not installed: {', '.join(missing)}.",
+            "make install" if checkout() else "pip install 'beatlake[learn]'",
+        )
