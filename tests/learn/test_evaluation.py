@@ -19,6 +19,7 @@ from beatlake import cli, releases
 from beatlake.lake import Lake
 from beatlake.learn import registry, rows, source, splits, task
 from beatlake.learn.engine import database
+from beatlake.learn.labels import Classes
 from beatlake.learn.splits import FITTING
 from beatlake.releases import Release, ReleasedTable
 
@@ -290,7 +291,7 @@ def test_classes_are_those_of_the_model_and_not_of_the_newer_table(tmp_path: Pat
             connection,
             asked,
             source.path(table, asked.table),
-            rows.Classes(("a", "b", "c"), (50.0, 90.0)),
+            Classes(("a", "b", "c"), (50.0, 90.0)),
         )
         assert (made.classes, made.edges) == (("a", "b", "c"), (50.0, 90.0))
         counted = dict(
@@ -303,6 +304,6 @@ def test_classes_are_those_of_the_model_and_not_of_the_newer_table(tmp_path: Pat
     (tmp_path / "other").mkdir()
     with database(tmp_path / "other") as connection:
         made = rows.prepare(
-            connection, named, source.path(table, named.table), rows.Classes(("no", "yes"))
+            connection, named, source.path(table, named.table), Classes(("no", "yes"))
         )
         assert made.classes == ("no", "yes", "perhaps")

@@ -41,13 +41,13 @@ def test_what_the_readme_says_of_estimators_is_a_task() -> None:
 
 
 def test_built_in_tasks_use_columns_of_the_table_that_they_name() -> None:
-    from beatlake.learn.rows import _used
+    from beatlake.learn.columns import named_by
     from beatlake.tables import registry
 
     for name in task.built_in():
         found = task.load(name)
         assert found.table.name is not None
-        assert set(_used(found)) <= set(registry.table(found.table.name).column_names)
+        assert set(named_by(found)) <= set(registry.table(found.table.name).column_names)
 
 
 def test_genre_families_take_in_every_beatport_genre_once() -> None:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from beatlake.learn.columns import TEXTS
 from beatlake.learn.engine import one, quoted, text
-from beatlake.learn.rows import TEXTS
 from beatlake.learn.splits import FITTING, Rung
 from beatlake.learn.task import Feature
 

@@ -45,6 +45,12 @@ def one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
     return tuple(found)
 
 
+def count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    """Rows of a table."""
+    (found,) = one(connection, f"SELECT count(*) FROM {table}")
+    return int(found)
+
+
 def quoted(name: str) -> str:
     """A name as SQL writes it.
 

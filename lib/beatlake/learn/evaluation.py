@@ -23,12 +23,13 @@ from beatlake.learn import figures, gates, registry, rows, splits, trained_on
 from beatlake.learn.engine import database
 from beatlake.learn.judgement import Verdict
 from beatlake.learn.judging import Baselines, Said, judge
+from beatlake.learn.labels import Classes
+from beatlake.learn.origin import code_version, identifier
 from beatlake.learn.registry import ModelError, Registered
 from beatlake.learn.rows import Prepared
 from beatlake.learn.sides import Sides
 from beatlake.learn.source import Source
 from beatlake.learn.splits import PROMISES, Rung
-from beatlake.learn.training import code_version, identifier
 from beatlake.tables import ml
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def evaluate(
     with tempfile.TemporaryDirectory(prefix="beatlake-learn-") as folder:
         scratch = Path(folder)
         with database(scratch) as connection:
-            known = rows.Classes(tuple(manifest.classes), tuple(manifest.edges))
+            known = Classes(tuple(manifest.classes), tuple(manifest.edges))
             prepared = rows.prepare(connection, task, source, known)
             say(f"{prepared.rows:,} rows of {source.described}")
             rungs = _rungs(connection, found, prepared)

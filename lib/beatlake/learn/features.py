@@ -19,8 +19,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from beatlake.errors import InputError
+from beatlake.learn.columns import TEXTS
 from beatlake.learn.engine import quoted, text
-from beatlake.learn.rows import TEXTS
 from beatlake.learn.splits import FITTING, Rung
 from beatlake.learn.task import Feature
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from beatlake.errors import InputError
 from beatlake.learn import estimators, rows
+from beatlake.learn.columns import TEXTS
 from beatlake.learn.engine import database, quoted, text
 from beatlake.learn.estimators import Local
 from beatlake.learn.estimators.answer import Answer, Array
@@ -228,7 +229,7 @@ def score_row(
             problems.append(f"{name} is given twice")
         else:
             values[name] = value or None
-            if value and forms[name] not in rows.TEXTS and not _is_number(value):
+            if value and forms[name] not in TEXTS and not _is_number(value):
                 problems.append(f"{name} takes a number, and {value!r} is none")
     problems += [f"{name} is missing" for name in forms if name not in values]
     if problems:

@@ -1,0 +1,94 @@
+"""The rows of a table that a task takes, each with its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import duckdb
+
+from beatlake.errors import InputError
+from beatlake.learn.columns import Columns
+from beatlake.learn.engine import count, quoted, text
+from beatlake.learn.task import Condition, Task
+
+
+def take(
+    connection: duckdb.DuckDBPyConnection, task: Task, columns: Columns, dropped: dict[str, int]
+) -> None:
+    """Make ``kept``: the rows that the task takes, each with its name."""
+    table = task.table
+    content = [name for name in columns.types if name not in table.ignore]
+    connection.execute(
+        f"CREATE OR REPLACE TABLE kept AS SELECT *, md5({joined(content)}) AS content_id"
+        " FROM source"
+    )
+    before = count(connection, "kept")
+    if table.distinct:
+        connection.execute(
+            "CREATE OR REPLACE TABLE kept AS SELECT * FROM kept"
+            " QUALIFY row_number() OVER (PARTITION BY content_id) = 1"
+        )
+        before = fewer(connection, dropped, "repeats of a row", before)
+    for condition in table.where:
+        for what, holds in _conditions(condition, columns):
+            connection.execute(f"DELETE FROM kept WHERE ({holds}) IS NOT TRUE")
+            before = fewer(connection, dropped, what, before)
+    if not table.row_key:
+        name = "content_id || '-' || row_number() OVER (PARTITION BY content_id)::VARCHAR"
+    else:
+        name = key_of(task)
+    connection.execute(f"CREATE OR REPLACE TABLE kept AS SELECT {name} AS row_id, * FROM kept")
+    repeated = connection.execute(
+        "SELECT row_id, count(*) FROM kept GROUP BY row_id"
+        " HAVING count(*) > 1 OR row_id IS NULL ORDER BY 1 LIMIT 1"
+    ).fetchall()
+    if repeated:
+        raise InputError(
+            f"{', '.join(table.row_key)} does not name one row: {repeated[0][0]!r} stands in"
+            f" {repeated[0][1]:,} rows."
+        )
+
+
+def key_of(task: Task) -> str:
+    """SQL of the key of a row: the value of one column, or several with their lengths."""
+    key = task.table.row_key
+    return f"{quoted(key[0])}::VARCHAR" if len(key) == 1 else joined(key)
+
+
+def joined(names: tuple[str, ...] | list[str]) -> str:
+    """SQL of a text that no other values of the columns give: each with its length."""
+    parts = []
+    for name in names:
+        value = f"{quoted(name)}::VARCHAR"
+        parts.append(f"coalesce(strlen({value})::VARCHAR || ':' || {value}, '-')")
+    return " || ".join(parts)
+
+
+def _conditions(condition: Condition, columns: Columns) -> Iterator[tuple[str, str]]:
+    name = quoted(condition.column)
+    number = columns.number(condition.column)
+    if condition.known is not None:
+        is_known = f"{name} IS {'NOT ' if condition.known else ''}NULL"
+        yield f"{condition.column} {'unknown' if condition.known else 'known'}", is_known
+    for limit, sign, sense in (
+        (condition.at_least, ">=", "below"),
+        (condition.above, ">", "not above"),
+        (condition.at_most, "<=", "above"),
+    ):
+        if limit is not None:
+            yield f"{condition.column} {sense} {limit:g}", f"{number} {sign} {limit!r}"
+    if condition.equal is not None:
+        yield (
+            f"{condition.column} not {condition.equal}",
+            f"{name}::VARCHAR = {text(condition.equal)}",
+        )
+
+
+def fewer(
+    connection: duckdb.DuckDBPyConnection, dropped: dict[str, int], why: str, before: int
+) -> int:
+    """How many rows are kept now; those that are fewer than before are noted with the reason."""
+    now = count(connection, "kept")
+    if now < before:
+        dropped[why] = before - now
+    return now
