@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from beatlake.lake import Lake
-from beatlake.learn import estimators, registry, scoring, source, task, training
+from beatlake.learn import estimators, registry, scoring, source, task_files, training
 from beatlake.learn.folds import Fold
 from beatlake.learn.splits import RUNGS
 from beatlake.session import SparkSettings, session, stop
@@ -31,7 +31,7 @@ def main(folder: Path, output: Path, cores: int, what: str, name: str) -> None:
         what: to do.
         name: of the estimator; or the number of rungs to train on.
     """
-    asked = task.load(str(folder / "task.yaml"))
+    asked = task_files.load(str(folder / "task.yaml"))
     rows = folder / ("all" if name == "xgboost" else "small")
     # As the commands start it: Spark ML computes in the JVM.
     fits = what != "score" or name != "xgboost"

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
-from beatlake.learn import task
+from beatlake.learn import task_files
 
 #: Rows that two fits are compared by.
 _COMPARED = 10_000
@@ -22,7 +22,7 @@ def main(folder: Path, output: Path, cores: int, what: str, name: str) -> None:
 
     Scoring counts the second reading and the prediction only.
     """
-    asked = task.load(str(folder / "task.yaml"))
+    asked = task_files.load(str(folder / "task.yaml"))
     columns = [feature.column for feature in asked.features.list]
     (estimator,) = (each for each in asked.estimators if each.name == name)
     given = estimator.parameters

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import xgboost
 
-from beatlake.learn import task
+from beatlake.learn import task_files
 
 #: Rows that two fits are compared by.
 _COMPARED = 10_000
@@ -18,7 +18,7 @@ _COMPARED = 10_000
 
 def main(folder: Path, output: Path, cores: int, what: str) -> None:
     """Leave the seconds that it took, and what the model says of rows."""
-    asked = task.load(str(folder / "task.yaml"))
+    asked = task_files.load(str(folder / "task.yaml"))
     columns = [feature.column for feature in asked.features.list]
     started = time.perf_counter()
     if what == "fit":

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from beatlake.learn import rows, source, task
+from beatlake.learn import rows, source, task_files
 from beatlake.learn.engine import database
 from beatlake.learn.rows import Prepared
 from beatlake.learn.task import Task
@@ -109,7 +109,7 @@ class Ready:
 @contextmanager
 def ready(songs: list[dict[str, Any]], folder: Path, text: str = TASK) -> Iterator[Ready]:
     """The songs prepared for a task."""
-    asked = task.parse(text, "songs")
+    asked = task_files.parse(text, "songs")
     path = write(songs, folder / "songs.csv")
     with database(folder) as connection:
         prepared = rows.prepare(connection, asked, source.path(path, asked.table))

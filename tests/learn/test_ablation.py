@@ -9,7 +9,7 @@ import pytest
 import songs
 
 from beatlake.config import ConfigError
-from beatlake.learn import ablation, source, task
+from beatlake.learn import ablation, source, task_files
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def test_the_group_that_the_label_follows_from_is_missed_and_another_is_not(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    asked = task.parse(songs.altered(songs.TASK, ("slices: {mood: mood}\n", "")), "songs")
+    asked = task_files.parse(songs.altered(songs.TASK, ("slices: {mood: mood}\n", "")), "songs")
     table = songs.write(songs.made(1200, artists=150), tmp_path / "songs.csv")
     lines = ablation.ablate(spark, asked, source.path(table, asked.table))
     assert [line["without"] for line in lines] == [None, "audio", "text"]
@@ -31,7 +31,7 @@ def test_the_group_that_the_label_follows_from_is_missed_and_another_is_not(
 
 def test_one_group_is_nothing_to_ablate(tmp_path: Path) -> None:
     text = songs.TASK.replace("  groups:", "  use: [audio]\n  groups:")
-    asked = task.parse(text, "songs")
+    asked = task_files.parse(text, "songs")
     table = songs.write(songs.made(40), tmp_path / "songs.csv")
     with pytest.raises(ConfigError, match="uses one group of features: audio"):
         ablation.ablate(None, asked, source.path(table, asked.table))  # type: ignore[arg-type]

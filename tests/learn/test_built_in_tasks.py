@@ -15,7 +15,7 @@ import pytest
 
 from beatlake import cli
 from beatlake.lake import Lake, Stamp
-from beatlake.learn import gates, listing, promotion, rows, source, splits, task
+from beatlake.learn import gates, listing, promotion, rows, source, splits, task_files
 from beatlake.learn.engine import database
 from beatlake.learn.features import TrainingRows, fit
 from beatlake.resources import read_conf
@@ -85,11 +85,11 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", task.built_in())
+@pytest.mark.parametrize("name", task_files.built_in())
 def test_a_built_in_task_takes_recordings_and_passes_its_gates(
     name: str, table: Path, tmp_path: Path
 ) -> None:
-    asked = task.load(name)
+    asked = task_files.load(name)
     with database(tmp_path) as connection:
         prepared = rows.prepare(connection, asked, source.path(table, asked.table))
         assert prepared.dropped["has_audio not true"] == 30

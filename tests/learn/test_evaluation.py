@@ -17,7 +17,7 @@ from deltalake import write_deltalake
 
 from beatlake import cli, releases
 from beatlake.lake import Lake
-from beatlake.learn import registry, rows, source, splits, task
+from beatlake.learn import registry, rows, source, splits, task_files
 from beatlake.learn.engine import database
 from beatlake.learn.labels import Classes
 from beatlake.learn.splits import FITTING
@@ -282,7 +282,7 @@ def test_classes_are_those_of_the_model_and_not_of_the_newer_table(tmp_path: Pat
         songs.TASK,
         ("label: {column: hit}", "label: {column: plays, bins: {how: quantile, names: [a, b, c]}}"),
     )
-    asked = task.parse(binned, "songs")
+    asked = task_files.parse(binned, "songs")
     given = songs.made(200)
     louder = [{**song, "plays": 1000 * song["plays"]} for song in given]
     table = songs.write(louder, tmp_path / "songs.csv")
@@ -298,7 +298,7 @@ def test_classes_are_those_of_the_model_and_not_of_the_newer_table(tmp_path: Pat
             connection.execute("SELECT label, count(*) FROM prepared GROUP BY 1").fetchall()
         )
         assert counted == {2: len(given)}
-    named = task.parse(songs.TASK, "songs")
+    named = task_files.parse(songs.TASK, "songs")
     other = [{**song, "hit": "perhaps" if i % 5 == 0 else "no"} for i, song in enumerate(given)]
     table = songs.write(other, tmp_path / "songs.csv")
     (tmp_path / "other").mkdir()

@@ -29,7 +29,7 @@ from scipy import stats
 
 from beatlake import cli
 from beatlake.lake import Lake
-from beatlake.learn import source, task
+from beatlake.learn import source, task_files
 from beatlake.learn.judgement.compare import difference
 from beatlake.learn.judgement.scores import Score
 from beatlake.learn.training import Judged, Training, train
@@ -165,7 +165,7 @@ def trained(
     more: str = "",
 ) -> Training:
     """Train on some recordings, through what `beatlake train` calls."""
-    asked = task.parse(
+    asked = task_files.parse(
         TASK.format(
             label=label,
             known=", ".join(rows.known),

@@ -15,7 +15,7 @@ import pytest
 
 from beatlake import cli
 from beatlake.lake import Lake
-from beatlake.learn import gates, listing, rows, source, splits, task
+from beatlake.learn import gates, listing, rows, source, splits, task_files
 from beatlake.learn.engine import database
 from beatlake.learn.features import TrainingRows
 
@@ -68,7 +68,7 @@ BANDS = {
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_the_rows_are_those_that_were_counted(name: str, tmp_path: Path) -> None:
-    asked = task.load(str(EXAMPLES / f"{name}.yaml"))
+    asked = task_files.load(str(EXAMPLES / f"{name}.yaml"))
     with database(tmp_path) as connection:
         prepared = rows.prepare(connection, asked, source.path(DATA / FOLDERS[name], asked.table))
         if name == "hit_predictor":

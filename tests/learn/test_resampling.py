@@ -13,7 +13,7 @@ import songs
 from beatlake import cli
 from beatlake.errors import InputError
 from beatlake.lake import Lake
-from beatlake.learn import imbalance, listing, source, task
+from beatlake.learn import imbalance, listing, source, task_files
 from beatlake.learn.resampling import resampled
 from beatlake.learn.task import Resampling
 
@@ -150,7 +150,7 @@ def test_resampled_before_the_split_flatters_and_is_marked_as_wrong(
         ),
         ("slices: {mood: mood}", "resampling: {how: over}"),
     )
-    asked = task.parse(text, "songs")
+    asked = task_files.parse(text, "songs")
     path = songs.write(given, tmp_path / "songs.csv")
     lines = imbalance.compare(spark, asked, source.path(path, asked.table))
     found = {line["resampled"]: line for line in lines if line["metric"] == "balanced_accuracy"}

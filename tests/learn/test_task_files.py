@@ -10,22 +10,22 @@ import songs
 
 from beatlake import cli
 from beatlake.config import ConfigError
-from beatlake.learn import estimators, task
+from beatlake.learn import estimators, task_files
 from beatlake.learn.candidates import candidates
 
 EXAMPLES = Path(__file__).parents[2] / "conf" / "tasks" / "examples"
 
 
-@pytest.mark.parametrize("name", task.built_in())
+@pytest.mark.parametrize("name", task_files.built_in())
 def test_a_built_in_task_has_its_name_and_known_parameters(name: str) -> None:
-    found = task.load(name)
+    found = task_files.load(name)
     assert found.name == name
     estimators.check(found)
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda p: p.stem)
 def test_an_example_has_the_name_of_its_file(path: Path) -> None:
-    found = task.load(str(path))
+    found = task_files.load(str(path))
     assert found.name == path.stem
     estimators.check(found)
 
@@ -33,7 +33,7 @@ def test_an_example_has_the_name_of_its_file(path: Path) -> None:
 def test_what_the_readme_says_of_estimators_is_a_task() -> None:
     readme = Path(__file__).parents[2] / "README.md"
     (said,) = re.findall(r"```yaml\n(estimators:.*?)```", readme.read_text(encoding="utf-8"), re.S)
-    found = task.parse(re.sub(r"estimators:\n.*\n", said, songs.TASK), "README.md")
+    found = task_files.parse(re.sub(r"estimators:\n.*\n", said, songs.TASK), "README.md")
     estimators.check(found)
     (estimator,) = found.estimators
     assert estimator.search is not None
@@ -44,8 +44,8 @@ def test_built_in_tasks_use_columns_of_the_table_that_they_name() -> None:
     from beatlake.learn.columns import named_by
     from beatlake.tables import registry
 
-    for name in task.built_in():
-        found = task.load(name)
+    for name in task_files.built_in():
+        found = task_files.load(name)
         assert found.table.name is not None
         assert set(named_by(found)) <= set(registry.table(found.table.name).column_names)
 
@@ -59,7 +59,7 @@ def test_genre_families_take_in_every_beatport_genre_once() -> None:
     path = Path(beatlake.synth.__file__).parent / "data" / "bp_genre.csv"
     with path.open(encoding="utf-8") as lines:
         genres = {row["genre_name"] for row in csv.DictReader(lines)}
-    label = task.load("genre_family").label
+    label = task_files.load("genre_family").label
     assert label is not None
     listed = [name for family in label.families.values() for name in family]
     assert sorted(listed) == sorted(genres)
@@ -85,7 +85,7 @@ def test_genre_families_take_in_every_beatport_genre_once() -> None:
 )
 def test_a_mistake_is_named_with_the_near_key(before: str, after: str, said: str) -> None:
     with pytest.raises(ConfigError, match="is not a task") as error:
-        task.parse(songs.altered(songs.TASK, (before, after)), "songs.yaml")
+        task_files.parse(songs.altered(songs.TASK, (before, after)), "songs.yaml")
     assert said in str(error.value)
 
 
@@ -104,7 +104,7 @@ def test_missing_packages_are_named_with_the_command_that_brings_them(
 
 def test_an_unknown_task_is_told_with_the_near_one() -> None:
     with pytest.raises(ConfigError, match="did you mean genre"):
-        task.load("genres")
+        task_files.load("genres")
 
 
 def test_a_task_that_extends_another_gives_what_differs(tmp_path: Path) -> None:
@@ -116,22 +116,22 @@ def test_a_task_that_extends_another_gives_what_differs(tmp_path: Path) -> None:
         "estimators: [{name: random_forest}]\n",
         encoding="utf-8",
     )
-    found, base = task.load(str(path)), task.parse(songs.TASK, "songs")
+    found, base = task_files.load(str(path)), task_files.parse(songs.TASK, "songs")
     assert (found.name, base.name) == ("loud", "songs")
     assert [feature.name for feature in found.features.list] == ["energy", "mood"]
     assert [estimator.name for estimator in found.estimators] == ["random_forest"]
     assert (found.label, found.entities, found.splits) == (base.label, base.entities, base.splits)
     path.write_text("extends: loud.yaml\nname: loud\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"in a circle: .*loud\.yaml -> .*loud\.yaml"):
-        task.load(str(path))
+        task_files.load(str(path))
     path.write_text("extends: gone.yaml\nname: loud\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"Cannot read the task file .*gone\.yaml"):
-        task.load(str(path))
+        task_files.load(str(path))
 
 
 @pytest.mark.parametrize("name", ["popularity", "track_popularity"])
 def test_rows_of_popularity_0_are_left_out_in_a_task_of_their_own(name: str) -> None:
-    every, some = task.load(name), task.load(f"{name}_nonzero")
+    every, some = task_files.load(name), task_files.load(f"{name}_nonzero")
     assert every.label == some.label is not None
     (limit,) = set(some.table.where) - set(every.table.where)
     assert (limit.column, limit.above) == (every.label.column, 0)
@@ -145,5 +145,5 @@ def test_an_unknown_parameter_and_code_are_refused() -> None:
         ("{name: logistic_regression}", "{name: xgboost, parameters: {max_dept: 3, callbacks: x}}"),
     )
     with pytest.raises(ConfigError, match="did you mean max_depth") as error:
-        estimators.check(task.parse(text, "songs"))
+        estimators.check(task_files.parse(text, "songs"))
     assert "pickle" in str(error.value)

@@ -21,12 +21,12 @@ from beatlake import cli
 from beatlake.config import ConfigError
 from beatlake.errors import InputError
 from beatlake.lake import Lake
-from beatlake.learn import estimators, registry, splits, task
+from beatlake.learn import estimators, registry, splits, task_files
+from beatlake.learn.algorithms import Range, Search
 from beatlake.learn.candidates import candidates
 from beatlake.learn.records import Outcome, Records
 from beatlake.learn.sides import Sides
 from beatlake.learn.splits import FITTING
-from beatlake.learn.task import Range, Search
 from beatlake.learn.tuning import Settled, Tuner
 
 if TYPE_CHECKING:
@@ -146,14 +146,14 @@ def test_more_draws_than_there_are_combinations_are_a_grid() -> None:
 def test_a_search_that_cannot_be_is_told(search: str, said: str) -> None:
     text = songs.altered(SEARCHED, ("{over: {max_depth: [1, 3]}, folds: 3}", search))
     with pytest.raises(ConfigError) as error:
-        task.parse(text.replace(" folds: 3}}", "}"), "songs.yaml")
+        task_files.parse(text.replace(" folds: 3}}", "}"), "songs.yaml")
     assert said in str(error.value)
 
 
 def test_a_parameter_that_is_searched_over_must_be_known() -> None:
     text = songs.altered(SEARCHED, ("max_depth: [1, 3]", "max_deep: [1, 3]"))
     with pytest.raises(ConfigError, match="did you mean max_depth"):
-        estimators.check(task.parse(text, "songs"))
+        estimators.check(task_files.parse(text, "songs"))
 
 
 @pytest.fixture

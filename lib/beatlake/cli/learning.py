@@ -238,9 +238,9 @@ def _asked(
 ) -> tuple[Task, Source, Settings]:
     """What a command that fits is given: the task, its rows and the settings."""
     from beatlake import config as configuration
-    from beatlake.learn import task as tasks
+    from beatlake.learn import task_files
 
-    asked = tasks.load(task)
+    asked = task_files.load(task)
     settled = configuration.load(config, settings or ())
     return asked, _source(place, asked, table, release), settled
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from beatlake.learn.algorithms import Range, Search, Value
 from beatlake.learn.judgement.bootstrap import seed_of
-from beatlake.learn.task import Range, Search, Value
 
 #: Draws for each candidate that is wanted, before a search is taken to have no more.
 _TRIES = 100

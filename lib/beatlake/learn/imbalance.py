@@ -16,6 +16,7 @@ import numpy as np
 
 from beatlake.config import ConfigError
 from beatlake.learn import estimators, folds, rows, splits
+from beatlake.learn.algorithms import Estimator
 from beatlake.learn.engine import database
 from beatlake.learn.estimators.answer import matrix
 from beatlake.learn.folds import Array
@@ -25,7 +26,7 @@ from beatlake.learn.resampling import balance
 from beatlake.learn.sides import Sides
 from beatlake.learn.source import Source
 from beatlake.learn.splits import FITTING, Rung
-from beatlake.learn.task import Estimator, Resampling, Task
+from beatlake.learn.task import Resampling, Task
 from beatlake.learn.tuning import Tuner
 
 if TYPE_CHECKING:

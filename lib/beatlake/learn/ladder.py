@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from beatlake.learn import estimators
+from beatlake.learn.algorithms import Estimator
 from beatlake.learn.estimators import Model
 from beatlake.learn.features import FittedFeatures
 from beatlake.learn.folds import Fold
@@ -25,7 +26,6 @@ from beatlake.learn.judgement import (
 from beatlake.learn.judging import Baselines, judge, overall
 from beatlake.learn.sides import Sides
 from beatlake.learn.splits import Rung
-from beatlake.learn.task import Estimator
 from beatlake.learn.tuning import ELIMINATED, Choice, Tuner
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from beatlake.errors import InputError
 from beatlake.learn import estimators, features, folds, resampling
+from beatlake.learn.algorithms import Estimator
 from beatlake.learn.engine import one, quoted, text
 from beatlake.learn.estimators import Answer
 from beatlake.learn.features import FittedFeatures, TrainingRows
@@ -19,7 +20,7 @@ from beatlake.learn.folds import Fold
 from beatlake.learn.judgement import Predictions
 from beatlake.learn.rows import Prepared
 from beatlake.learn.splits import FITTING, Rung
-from beatlake.learn.task import Estimator, Task
+from beatlake.learn.task import Task
 
 if TYPE_CHECKING:
     import duckdb

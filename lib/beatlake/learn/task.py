@@ -1,48 +1,18 @@
-"""A task is data: which table, label, features, splits and estimators, in one YAML file.
+"""A task is data: which table, label, features, splits and estimators.
 
-The built-in tasks are in ``conf/tasks/``; any file of the same shape does. One that differs from
-another in a few keys says so (``extends: popularity``, or a file beside it) and gives those alone:
-mappings are put into those of the other, and anything else takes its place. An unknown key is an
-error that names the near one.
+`beatlake.learn.task_files` reads them.
 """
 
 from __future__ import annotations
 
-import difflib
-import math
-from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from beatlake.config import ConfigError
-from beatlake.resources import conf_path
+from beatlake.learn.algorithms import CLASSIFIERS, CLUSTERERS, REGRESSORS, SWEPT, Estimator, Part
 
 #: Rungs of the ladder, from the one that flatters most down.
 RUNGS = ("random", "recording", "artist", "time", "artist_time")
-#: Estimators by what they predict.
-CLASSIFIERS = (
-    "logistic_regression",
-    "decision_tree",
-    "random_forest",
-    "gradient_boosted_trees",
-    "linear_svc",
-    "multilayer_perceptron",
-    "nearest_neighbours",
-    "xgboost",
-)
-REGRESSORS = (
-    "linear_regression",
-    "decision_tree",
-    "random_forest",
-    "gradient_boosted_trees",
-    "nearest_neighbours",
-    "xgboost",
-)
-CLUSTERERS = ("kmeans", "bisecting_kmeans", "gaussian_mixture", "birch", "dbscan")
-#: Those that take a number of clusters.
-SWEPT = CLUSTERERS[:4]
 #: Stands for the main artist of a row where features look at earlier rows.
 MAIN_ARTIST = "main artist"
 #: Gates by name, as a task may acknowledge them, and the kind of leak that each looks for, by the
@@ -62,11 +32,7 @@ GATES = {
 }
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Condition(_Part):
+class Condition(Part):
     """Rows that are kept: every limit that is given must hold."""
 
     column: str
@@ -77,7 +43,7 @@ class Condition(_Part):
     equal: str | None = None
 
 
-class TableOf(_Part):
+class TableOf(Part):
     """The table that the rows come from."""
 
     name: str | None = Field(None, description="Table of a release, such as silver.recordings.")
@@ -93,7 +59,7 @@ class TableOf(_Part):
     )
 
 
-class Artists(_Part):
+class Artists(Part):
     """Who made a recording; the first one named is the main artist."""
 
     columns: tuple[str, ...]
@@ -101,14 +67,14 @@ class Artists(_Part):
     titles: tuple[str, ...] = Field((), description="Columns whose '(feat. B)' names another.")
 
 
-class Dates(_Part):
+class Dates(Part):
     """When a recording came out: a column, or a year for each value of a column."""
 
     column: str
     years: dict[str, int] | None = None
 
 
-class Entities(_Part):
+class Entities(Part):
     """What must not stand on both sides of a split."""
 
     recording: tuple[str, ...] = Field((), description="Columns each of which names a recording.")
@@ -119,21 +85,21 @@ class Entities(_Part):
     date: Dates | None = None
 
 
-class Bins(_Part):
+class Bins(Part):
     """Classes of a number."""
 
     how: Literal["equal_width", "quantile"]
     names: tuple[str, ...] = Field(min_length=2)
 
 
-class Rule(_Part):
+class Rule(Part):
     """A class and the texts one of which a value must hold for it."""
 
     name: str
     contains: tuple[str, ...] = Field(min_length=1)
 
 
-class Label(_Part):
+class Label(Part):
     """What is predicted."""
 
     column: str
@@ -154,7 +120,7 @@ class Label(_Part):
         return self
 
 
-class Earlier(_Part):
+class Earlier(Part):
     """What is known of a group from rows that came out strictly before a row.
 
     A row counts as earlier where its last possible day lies before the row's first possible day.
@@ -175,7 +141,7 @@ class Earlier(_Part):
         return self
 
 
-class Feature(_Part):
+class Feature(Part):
     """A feature: a column, and how it is read, or what `earlier` rows say.
 
     ``form`` number takes it as it is; category makes one column for each common value (`top` of
@@ -200,7 +166,7 @@ class Feature(_Part):
         return of if self.earlier.by == MAIN_ARTIST else (self.earlier.by, *of)
 
 
-class Group(_Part):
+class Group(Part):
     """Features that are switched on and off together."""
 
     features: tuple[Feature, ...] = Field(min_length=1)
@@ -224,7 +190,7 @@ class Group(_Part):
         return tuple(full)
 
 
-class Features(_Part):
+class Features(Part):
     """What is predicted from."""
 
     groups: dict[str, Group] = Field(min_length=1)
@@ -258,7 +224,7 @@ class Features(_Part):
         return [feature for group in self.used.values() for feature in group.features]
 
 
-class Splits(_Part):
+class Splits(Part):
     """How rows are dealt to the sides."""
 
     salt: str = Field("beatlake", pattern=r"^[ -~]{1,40}$")
@@ -287,120 +253,7 @@ class Splits(_Part):
         return self
 
 
-#: What a parameter may be.
-Value: TypeAlias = int | float | str | bool | tuple[int, ...]
-#: Parameters that decide which rows train, or where: nothing to be chosen by a score.
-NOT_SEARCHED = ("early_stopping_rounds", "workers")
-
-
-class Range(_Part):
-    """Numbers from ``low`` to ``high``, both included; whole ones where both ends are."""
-
-    low: int | float
-    high: int | float
-    scale: Literal["linear", "log"] = "linear"
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Range:
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
-            raise ValueError("`low` lies below `high`, and both are finite")
-        if self.scale == "log" and self.low <= 0:
-            raise ValueError("a range on a log scale lies above 0")
-        return self
-
-
-class Search(_Part):
-    """Parameters that are chosen on group folds inside the training side, on each rung anew.
-
-    Without ``draws`` every combination of the values is a candidate (a grid); with it, so many
-    combinations are drawn at random. The candidate with the best mean of the task's metric over the
-    folds is fitted on the whole training side.
-    """
-
-    over: dict[str, tuple[Value, ...] | Range] = Field(
-        min_length=1, description="Values, or for draws a range of numbers, by parameter."
-    )
-    draws: int | None = Field(None, ge=1, le=1000, description="Candidates drawn at random.")
-    folds: int = Field(5, ge=2, le=20)
-
-    @model_validator(mode="after")
-    def _candidates(self) -> Search:
-        for name, values in self.over.items():
-            if isinstance(values, Range):
-                if self.draws is None:
-                    raise ValueError(f"{name} is a range, which needs `draws`")
-            elif not values or any(
-                _same(value, other) for i, value in enumerate(values) for other in values[:i]
-            ):
-                raise ValueError(f"{name} needs values, each once")
-        if unfit := [name for name in self.over if name in NOT_SEARCHED]:
-            raise ValueError(f"{', '.join(unfit)} cannot be searched over; set it")
-        listed = [v for v in self.over.values() if not isinstance(v, Range)]
-        if self.draws is None and (found := math.prod(map(len, listed))) > 1000:
-            raise ValueError(f"{found:,} combinations are over 1,000; draw some (`draws`)")
-        return self
-
-
-def _same(value: Value, other: Value) -> bool:
-    """Whether two values are one: true is not 1 here."""
-    return value == other and isinstance(value, bool) is isinstance(other, bool)
-
-
-class Elimination(_Part):
-    """Recursive feature elimination: how many features, chosen on group folds.
-
-    In each fold the features that the fitted model makes least of are left out, ``step`` at a time,
-    and the model is fitted again, down to ``least``. The number of features with the best mean over
-    the folds, the smallest of equal ones, is then come to in the same way on the whole training
-    side.
-    """
-
-    step: int = Field(1, ge=1, description="Features that are left out at a time.")
-    least: int = Field(1, ge=1, description="Features that are kept at the least.")
-    folds: int = Field(5, ge=2, le=20)
-
-
-class Estimator(_Part):
-    """An algorithm with its parameters, by the library's own names in snake case."""
-
-    name: Literal[
-        "logistic_regression",
-        "linear_regression",
-        "decision_tree",
-        "random_forest",
-        "gradient_boosted_trees",
-        "linear_svc",
-        "multilayer_perceptron",
-        "nearest_neighbours",
-        "xgboost",
-        "kmeans",
-        "bisecting_kmeans",
-        "gaussian_mixture",
-        "birch",
-        "dbscan",
-    ]
-    parameters: dict[str, Value] = {}
-    search: Search | None = None
-    elimination: Elimination | None = None
-    sweep: tuple[int, ...] = Field(
-        (), description="Numbers of clusters (k) that the card shows; nothing is chosen by them."
-    )
-
-    @field_validator("sweep")
-    @classmethod
-    def _clusters(cls, given: tuple[int, ...]) -> tuple[int, ...]:
-        if given and (min(given) < 2 or len(set(given)) < max(2, len(given))):
-            raise ValueError("a sweep is of two numbers of clusters or more, from 2, each once")
-        return given
-
-    @model_validator(mode="after")
-    def _chosen_or_set(self) -> Estimator:
-        if self.search and (both := sorted(set(self.search.over) & set(self.parameters))):
-            raise ValueError(f"{', '.join(both)} is both set and searched over")
-        return self
-
-
-class Resampling(_Part):
+class Resampling(Part):
     """How classes are evened out, in the training fold alone."""
 
     how: Literal[
@@ -415,14 +268,14 @@ class Resampling(_Part):
     max_rows: int = Field(300_000, ge=1, description="Training rows that are taken at most.")
 
 
-class Permutation(_Part):
+class Permutation(Part):
     """How the importance of features is measured on the test side of the headline rung."""
 
     rows: int = Field(5_000, ge=1, description="Test rows whose features are permuted.")
     repeats: int = Field(5, ge=1, le=100, description="Permutations of each feature.")
 
 
-class Task(_Part):
+class Task(Part):
     """One question to models, and how their answers are judged."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")
@@ -487,122 +340,3 @@ class Task(_Part):
         """The metric that rungs and models are compared by."""
         default = {"classes": "accuracy", "number": "r2", "clusters": "silhouette"}
         return self.metric or default[self.kind]
-
-
-def built_in() -> list[str]:
-    """Names of the tasks that come with beatlake."""
-    found = conf_path("tasks").iterdir()
-    return sorted(f.name.removesuffix(".yaml") for f in found if f.name.endswith(".yaml"))
-
-
-def load(name: str) -> Task:
-    """A built-in task by name, or the one in a file.
-
-    Raises:
-        ConfigError: there is no such task or file, or every unknown or invalid key at once.
-    """
-    if name not in built_in() and Path(name).suffix not in (".yaml", ".yml"):
-        near = difflib.get_close_matches(name, built_in(), n=1)
-        hint = f"; did you mean {near[0]}?" if near else "."
-        raise ConfigError(
-            f"There is no task {name}{hint} There are {', '.join(built_in())}, and any .yaml file."
-        )
-    return _task(_tree(name, ()), name)
-
-
-def parse(text: str, origin: str) -> Task:
-    """The task that a YAML text holds, which may extend a built-in one.
-
-    Raises:
-        ConfigError: it is not YAML, or every unknown or invalid key at once.
-    """
-    return _task(_extended(_parsed(text, origin), Path(), (origin,)), origin)
-
-
-def _tree(name: str, by: tuple[str, ...]) -> dict[str, Any]:
-    """The keys of a built-in task or of a file, those of what it extends among them."""
-    if name in by:
-        raise ConfigError(f"Tasks extend one another in a circle: {' -> '.join((*by, name))}.")
-    if name in built_in():
-        text = conf_path("tasks", f"{name}.yaml").read_text(encoding="utf-8")
-    else:
-        try:
-            text = Path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"Cannot read the task file {name}: {error}.") from error
-    return _extended(_parsed(text, name), Path(name).parent, (*by, name))
-
-
-def _extended(tree: dict[str, Any], folder: Path, by: tuple[str, ...]) -> dict[str, Any]:
-    if "extends" not in tree:
-        return tree
-    other = str(tree.pop("extends"))
-    return _merged(_tree(other if other in built_in() else str(folder / other), by), tree)
-
-
-def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """One mapping put into another, mappings within it likewise."""
-    found = dict(under)
-    for key, value in over.items():
-        inner = found.get(key)
-        if isinstance(inner, dict) and isinstance(value, dict):
-            found[key] = _merged(inner, value)
-        else:
-            found[key] = value
-    return found
-
-
-def _parsed(text: str, origin: str) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{origin} is not valid YAML{where}.") from error
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{origin} must hold a mapping: name, table, label, features ...")
-    return tree
-
-
-def _task(tree: dict[str, Any], origin: str) -> Task:
-    try:
-        return Task.model_validate(tree)
-    except ValidationError as error:
-        raise ConfigError(f"{origin} is not a task. {_explain(error, tree)}") from None
-
-
-def _explain(error: ValidationError, tree: Any) -> str:
-    sentences = []
-    for problem in error.errors():
-        where = [str(part) for part in problem["loc"]]
-        key = ".".join(where) or "the task"
-        if problem["type"] == "extra_forbidden":
-            known = _keys_beside(problem["loc"])
-            near = difflib.get_close_matches(where[-1], known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}."
-            sentences.append(f"There is no key {key}; {hint}")
-        else:
-            sentences.append(f"{key}: {problem['msg'].removeprefix('Value error, ')}.")
-    return " ".join(dict.fromkeys(sentences))
-
-
-def _keys_beside(loc: tuple[int | str, ...]) -> list[str]:
-    """The keys that a task may have where an unknown one was found."""
-    part: Any = Task
-    for step in loc[:-1]:
-        if isinstance(part, type) and issubclass(part, BaseModel):
-            field = part.model_fields.get(str(step))
-            # A place in a list or a name in a mapping leads to no other model.
-            part = _model_in(field.annotation) if field else part
-    known = isinstance(part, type) and issubclass(part, BaseModel)
-    return list(part.model_fields) if known else []
-
-
-def _model_in(annotation: Any) -> Any:
-    """The model that a field's type holds, whatever it is wrapped in."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for inner in getattr(annotation, "__args__", ()):
-        if (found := _model_in(inner)) is not None:
-            return found
-    return None

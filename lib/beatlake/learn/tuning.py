@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import pyarrow as pa
 
 from beatlake.learn import estimators, splits
+from beatlake.learn.algorithms import Elimination, Estimator, Range, Search, Value
 from beatlake.learn.candidates import candidates
 from beatlake.learn.features import FittedFeatures
 from beatlake.learn.folds import Fold
@@ -25,7 +26,6 @@ from beatlake.learn.judgement.scores import LESS_IS_BETTER
 from beatlake.learn.records import Outcome, Records
 from beatlake.learn.sides import Sides
 from beatlake.learn.splits import Rung
-from beatlake.learn.task import Elimination, Estimator, Range, Search, Value
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

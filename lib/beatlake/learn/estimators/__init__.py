@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from beatlake.config import ConfigError
+from beatlake.learn.algorithms import Estimator
 from beatlake.learn.estimators import boosted, points, spark_ml
 from beatlake.learn.estimators.answer import Answer, Local, Model, Parameters
 from beatlake.learn.folds import Fold
-from beatlake.learn.task import Estimator, Task
+from beatlake.learn.task import Task
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
