@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -109,13 +110,15 @@ def ladder(metric: str, values: dict[str, float | None]) -> tuple[Rung, ...]:
     return tuple(rungs)
 
 
-def genre_facts(**changed: object) -> CardFacts:
+def made_once(make: Callable[[], CardFacts]) -> Callable[..., CardFacts]:
+    """Facts that are made when they are first asked for, with fields changed for each who asks."""
+    made = cache(make)
+    return lambda **changed: dataclasses.replace(made(), **changed)
+
+
+@made_once
+def genre_facts() -> CardFacts:
     """A classification of genres, with everything that such a card can show."""
-    return dataclasses.replace(_genre_facts(), **changed)
-
-
-@cache
-def _genre_facts() -> CardFacts:
     p, train = side(0, "classification"), side(2, "classification")
     given = baselines(Training(train.y_true, others(train), train.slices), p, salt="s", by=["year"])
     judged = classification(p, salt="s", resamples=100)
@@ -197,13 +200,9 @@ def _genre_facts() -> CardFacts:
     )
 
 
-def popularity_facts(**changed: object) -> CardFacts:
+@made_once
+def popularity_facts() -> CardFacts:
     """A regression of popularity."""
-    return dataclasses.replace(_popularity_facts(), **changed)
-
-
-@cache
-def _popularity_facts() -> CardFacts:
     p, train = side(1, "regression"), side(3, "regression")
     judged = regression(p, salt="s", resamples=100)
     given = baselines(Training(train.y_true, others(train), train.slices), p, salt="s")
