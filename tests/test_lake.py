@@ -105,6 +105,30 @@ def test_rows_that_the_spec_forbids_are_not_written(spark: SparkSession, tmp_pat
     assert {Path(f).name for f in head.file_uris()} <= before
 
 
+def test_rows_of_records_are_read_without_files_that_are_pythons(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a file, asked for by a thread as Python ends, ended one command in five by a signal."""
+    lake = Lake(tmp_path / "a lake")
+    spec = Table(
+        "ops.things",
+        "Things.",
+        (Column("id", "bigint", "Its number.", False), Column("name", "string", "Its name.")),
+    )
+    for number, name in enumerate("abcb", 1):
+        lake.record(spec, [{"id": number, "name": name}], STAMP, "append", number)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("this would call Python in threads")
+
+    monkeypatch.setattr("deltalake.fs.DeltaStorageHandler.from_table", refuse)
+    named = lake.rows("ops.things", columns=["id"], equal={"name": "b"})
+    assert sorted(named["id"].to_pylist()) == [2, 4]
+    assert lake.rows("ops.things", lake.open("ops.things", 2)).num_rows == 2
+    with pytest.raises(AssertionError, match="call Python in threads"):
+        lake.open("ops.things").to_pyarrow_table()
+
+
 def test_a_table_that_is_added_to_keeps_its_rows_when_its_spec_gets_a_column(
     tmp_path: Path,
 ) -> None:

@@ -24,6 +24,7 @@ from beatlake.failpoints import committing
 from beatlake.tables.spec import PROPERTIES, Table
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from deltalake import DeltaTable
     from pyspark.sql import DataFrame, SparkSession
 
@@ -321,7 +322,7 @@ class Lake:
             field.name not in has and not field.nullable for field in wanted
         ):
             return
-        rows = existing.to_pyarrow_table().to_pylist()
+        rows = self.rows(table.name, existing).to_pylist()
         data = pa.Table.from_pylist(rows, wanted)
         self.guard()
         place = f"modernise {table.name}"
@@ -377,6 +378,34 @@ class Lake:
         from deltalake import DeltaTable
 
         return DeltaTable(str(self.path(table).absolute()), version=version)
+
+    def rows(
+        self,
+        table: str,
+        found: DeltaTable | None = None,
+        *,
+        columns: list[str] | None = None,
+        equal: Mapping[str, str] | None = None,
+    ) -> pa.Table:
+        """Rows of a table, through delta-rs: of the newest version, or of one that was opened.
+
+        Through files of pyarrow's own. Those of delta-rs are Python's, which a thread may still ask
+        for when Python ends: then the process does so by a signal, whatever it has done.
+
+        Args:
+            table: its name.
+            found: the table as it was opened.
+            columns: all by default.
+            equal: values that columns have in the rows that are wanted.
+        """
+        from pyarrow import fs
+
+        here = fs.SubTreeFileSystem(str(self.path(table).absolute()), fs.LocalFileSystem())
+        return (found or self.open(table)).to_pyarrow_table(
+            columns=columns,
+            filters=[(name, "=", value) for name, value in equal.items()] if equal else None,
+            filesystem=here,
+        )
 
     def stamped(self, table: str, version: int) -> dict[str, Any]:
         """The user metadata of one commit; empty when the table or commit is not there."""

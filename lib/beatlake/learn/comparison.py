@@ -100,8 +100,8 @@ def _kept(lake: Lake, found: Registered) -> list[_Kept]:
     table = lake.open(ml.PREDICTIONS.name)
     kept = []
     for training_id in ids:
-        filters = [("training_id", "=", training_id), ("estimator", "=", manifest.estimator)]
-        rows = table.to_pyarrow_table(filters=filters).to_pylist()
+        own = {"training_id": training_id, "estimator": manifest.estimator}
+        rows = lake.rows(ml.PREDICTIONS.name, table, equal=own).to_pylist()
         kept.append(_Kept(manifest.version, training_id, {row["row_id"]: row for row in rows}))
     return kept
 

@@ -160,6 +160,5 @@ def _candidates(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _rows(lake: Lake, table: str, training_id: str) -> list[dict[str, Any]]:
     if not lake.exists(table):
         return []
-    found = lake.open(table).to_pyarrow_table(filters=[("training_id", "=", training_id)])
-    rows: list[dict[str, Any]] = found.to_pylist()
+    rows: list[dict[str, Any]] = lake.rows(table, equal={"training_id": training_id}).to_pylist()
     return rows

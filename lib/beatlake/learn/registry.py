@@ -257,7 +257,7 @@ def events(lake: Lake) -> Events:
     if not lake.exists(ml.MODELS.name):
         return Events([], 0)
     table = lake.open(ml.MODELS.name)
-    rows = table.to_pyarrow_table().to_pylist()
+    rows = lake.rows(ml.MODELS.name, table).to_pylist()
     rows.sort(key=lambda row: (row["number"], row["task"], row["version"]))
     return Events(rows, table.transaction_version(APPLICATION) or 0)
 

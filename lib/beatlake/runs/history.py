@@ -100,6 +100,6 @@ def _rows(lake: Lake, table: str, run_id: str) -> list[dict[str, Any]]:
     if not lake.exists(table):
         return []
     columns = ["run_id", "release"] if table == ops.RELEASES.name else ["run_id"]
-    rows = lake.open(table).to_pyarrow_table(columns=columns)
+    rows = lake.rows(table, columns=columns)
     found: list[dict[str, Any]] = rows.filter(pc.field("run_id") == run_id).to_pylist()
     return found

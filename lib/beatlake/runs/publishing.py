@@ -23,7 +23,7 @@ def published(lake: Lake) -> list[Release]:
     """Every release that was ever published, oldest first, as `ops.releases` has it."""
     if not lake.exists(ops.RELEASES.name):
         return []
-    rows = lake.open(ops.RELEASES.name).to_pyarrow_table(columns=["release", "manifest"])
+    rows = lake.rows(ops.RELEASES.name, columns=["release", "manifest"])
     ordered = sorted(rows.to_pylist(), key=lambda row: row["release"])
     return [Release.model_validate_json(row["manifest"]) for row in ordered]
 

@@ -122,7 +122,7 @@ def _read(lake: Lake) -> dict[str, list[StageRecord]]:
 
     if not lake.exists(ops.STAGES.name):
         return {}
-    rows = lake.open(ops.STAGES.name).to_pyarrow_table().to_pylist()
+    rows = lake.rows(ops.STAGES.name).to_pylist()
     found: dict[str, list[StageRecord]] = {}
     for row in sorted(rows, key=lambda r: r["started_at"], reverse=True):
         record = StageRecord(
