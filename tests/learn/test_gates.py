@@ -212,9 +212,10 @@ def test_sides_that_break_a_promise_are_caught(gate: str, tmp_path: Path) -> Non
 
 def test_a_score_above_what_is_plausible_is_caught(tmp_path: Path) -> None:
     with songs.ready(songs.made(), tmp_path) as ready:
-        (high,) = gates.of_score(ready.task, "artist", 0.995)
-        (fair,) = gates.of_score(ready.task, "artist", 0.98)
+        (high,) = gates.of_score(ready.task, "artist", "xgboost", 0.995)
+        (fair,) = gates.of_score(ready.task, "artist", "xgboost", 0.98)
     assert (high.passed, fair.passed) == (False, True)
+    assert "0.995 of xgboost" in high.found
 
 
 def test_a_broken_gate_refuses_and_says_what_to_do(tmp_path: Path) -> None:

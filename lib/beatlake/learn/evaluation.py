@@ -112,7 +112,9 @@ def evaluate(
     scores = [
         verdict
         for name, one in said.items()
-        for verdict in gates.of_score(task, name, _headline(one, manifest.metric)["value"])
+        for verdict in gates.of_score(
+            task, name, manifest.estimator, _headline(one, manifest.metric)["value"]
+        )
     ]
     gates.settle(task, scores)
     done = Evaluation(identifier(), found, prepared, rungs, said, verdicts)

@@ -139,12 +139,15 @@ def _verdict(gate: str, broken: Mapping[str, str], fine: str) -> Verdict:
     return Verdict(gate, None, not broken, found)
 
 
-def of_score(task: Task, rung: str, value: float | None) -> list[Verdict]:
-    """Hold the headline metric of a rung to the ceiling that the task calls plausible."""
+def of_score(task: Task, rung: str, estimator: str, value: float | None) -> list[Verdict]:
+    """Hold a model's headline metric on a rung to the ceiling that the task calls plausible."""
     if task.ceiling is None or value is None:
         return []
     passed = value <= task.ceiling
-    found = f"{task.headline_metric} {value:.3f}, and {task.ceiling:g} is the plausible most"
+    found = (
+        f"{task.headline_metric} {value:.3f} of {estimator}, and {task.ceiling:g} is the plausible"
+        " most"
+    )
     return [Verdict("score_above_ceiling", rung, passed, found)]
 
 

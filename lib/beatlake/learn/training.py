@@ -115,7 +115,7 @@ def train(
                 score = one.score(task.headline_metric)
                 # What the random rung flatters is no reason to distrust the others.
                 if one.rung.name != "random" and score is not None:
-                    verdicts += gates.of_score(task, one.rung.name, score.value)
+                    verdicts += gates.of_score(task, one.rung.name, one.estimator.name, score.value)
             verdicts = gates.settle(task, verdicts)
             importances: dict[str, list[Importance]] = {
                 one.estimator.name: importance.of(tuner.sides, spark, one)
