@@ -9,6 +9,7 @@ MAKEFLAGS += --no-builtin-rules
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TORCH := $(VENV)/.torch
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' lib/beatlake/__init__.py)
 SCALE ?= 0.002
 INPUT ?= build/input
@@ -90,6 +91,9 @@ doctor: ## check Python, Java, disk, memory, packages and jars
 .PHONY: install
 install: $(STAMP) ## the virtual environment and Delta's jars
 
+.PHONY: torch
+torch: $(TORCH) ## PyTorch, for networks (on Linux with x86 it comes with CUDA: 3 GB are fetched)
+
 .PHONY: jars
 jars: $(STAMP) ## fetch Delta's jars again if they are missing or damaged
 	@$(BIN)/python -m beatlake.jars
@@ -111,6 +115,8 @@ lock: $(STAMP) ## resolve the dependencies anew into requirements/
 	@$(LOCK) --upgrade --group build --output-file requirements/build.lock
 	$(LOCK) --upgrade --extra local --extra learn --group dev --constraint requirements/build.lock \
 		--output-file requirements/dev.lock pyproject.toml
+	$(LOCK) --upgrade --extra torch --constraint requirements/dev.lock \
+		--output-file requirements/torch.lock pyproject.toml
 
 .PHONY: clean
 clean: ## remove what was made, except the jars
@@ -136,4 +142,9 @@ $(VENV)/.packages: requirements/build.lock requirements/dev.lock
 $(STAMP): $(VENV)/.packages pyproject.toml conf/jars.lock
 	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m beatlake.jars
+	touch $@
+
+# Apart from the other packages, which it would make three times as large, and not kept twice.
+$(TORCH): requirements/torch.lock $(STAMP)
+	@$(INSTALL) --require-hashes --no-cache-dir -r requirements/torch.lock
 	touch $@
