@@ -12,6 +12,8 @@ from beatlake import cli
 from beatlake.config import ConfigError
 from beatlake.learn import estimators, task_files
 from beatlake.learn.candidates import candidates
+from beatlake.learn.estimators import networks
+from beatlake.learn.task import with_estimators
 
 EXAMPLES = Path(__file__).parents[2] / "conf" / "tasks" / "examples"
 
@@ -32,12 +34,31 @@ def test_an_example_has_the_name_of_its_file(path: Path) -> None:
 
 def test_what_the_readme_says_of_estimators_is_a_task() -> None:
     readme = Path(__file__).parents[2] / "README.md"
-    (said,) = re.findall(r"```yaml\n(estimators:.*?)```", readme.read_text(encoding="utf-8"), re.S)
-    found = task_files.parse(re.sub(r"estimators:\n.*\n", said, songs.TASK), "README.md")
-    estimators.check(found)
-    (estimator,) = found.estimators
+    said = re.findall(r"```yaml\n(estimators:.*?)```", readme.read_text(encoding="utf-8"), re.S)
+    tuned, network = (
+        task_files.parse(re.sub(r"estimators:\n.*\n", one, songs.TASK), "README.md") for one in said
+    )
+    estimators.check(tuned)
+    (estimator,) = tuned.estimators
     assert estimator.search is not None
-    assert len(candidates(estimator.search, estimator.name, found.seed)) == 20
+    assert len(candidates(estimator.search, estimator.name, tuned.seed)) == 20
+    (estimator,) = network.estimators
+    networks.check(estimator.name, network.kind, estimator.parameters, {})
+
+
+def test_estimators_take_the_place_of_those_of_a_task_and_keep_their_parameters() -> None:
+    text = songs.altered(
+        songs.TASK,
+        ("- {name: logistic_regression}", "- {name: xgboost, parameters: {max_depth: 3}}"),
+    )
+    asked = task_files.parse(text, "songs")
+    found = with_estimators(asked, ["torch_mlp", "xgboost", "torch_mlp"]).estimators
+    assert [(one.name, one.parameters) for one in found] == [
+        ("torch_mlp", {}),
+        ("xgboost", {"max_depth": 3}),
+    ]
+    with pytest.raises(ConfigError, match="linear_regression cannot answer songs; what can: "):
+        with_estimators(asked, ["linear_regression"])
 
 
 def test_built_in_tasks_use_columns_of_the_table_that_they_name() -> None:

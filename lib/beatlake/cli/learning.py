@@ -48,6 +48,10 @@ TableOption = Annotated[
 def train(
     *,
     task: TaskFileOption,
+    estimator: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--estimator", help="Train this one in place of the task's; repeatable."),
+    ] = None,
     table: TableOption = None,
     lake: LakeOption = DEFAULT_LAKE,
     release: ReleaseOption = None,
@@ -62,10 +66,13 @@ def train(
     check_installed()
     from beatlake.lake import Lake
     from beatlake.learn import listing
+    from beatlake.learn import task as tasks
     from beatlake.learn.training import train as learn
 
     place = Lake(lake)
     asked, source, settled = _asked(task, table, place, release, config, settings)
+    if estimator:
+        asked = tasks.with_estimators(asked, estimator)
     say = (lambda _: None) if quiet else (lambda said: typer.echo(console.clean(said)))
     done = learn(_fitting(settled), place, asked, source, say, settled.parallel_fits)
     if quiet:

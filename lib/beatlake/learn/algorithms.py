@@ -17,6 +17,8 @@ CLASSIFIERS = (
     "multilayer_perceptron",
     "nearest_neighbours",
     "xgboost",
+    "torch_mlp",
+    "torch_resnet",
 )
 REGRESSORS = (
     "linear_regression",
@@ -25,6 +27,8 @@ REGRESSORS = (
     "gradient_boosted_trees",
     "nearest_neighbours",
     "xgboost",
+    "torch_mlp",
+    "torch_resnet",
 )
 CLUSTERERS = ("kmeans", "bisecting_kmeans", "gaussian_mixture", "birch", "dbscan")
 #: Those that take a number of clusters.
@@ -32,7 +36,15 @@ SWEPT = CLUSTERERS[:4]
 #: What a parameter may be.
 Value: TypeAlias = int | float | str | bool | tuple[int, ...]
 #: Parameters that decide which rows train, or where: nothing to be chosen by a score.
-NOT_SEARCHED = ("early_stopping_rounds", "workers")
+NOT_SEARCHED = (
+    "early_stopping_rounds",
+    "workers",
+    "strategy",
+    "device",
+    "threads",
+    "sample",
+    "stratified",
+)
 
 
 class Part(BaseModel):
@@ -121,6 +133,8 @@ class Estimator(Part):
         "multilayer_perceptron",
         "nearest_neighbours",
         "xgboost",
+        "torch_mlp",
+        "torch_resnet",
         "kmeans",
         "bisecting_kmeans",
         "gaussian_mixture",

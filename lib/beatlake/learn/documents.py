@@ -219,10 +219,8 @@ def _limits(task: Task, prepared: Prepared, judged: Judged) -> Iterator[str]:
         yield f"It takes every row for one of {known} classes, one of a further class, too."
     facts = judged.model.facts()
     if facts.get("rows") != facts.get("of_rows"):
-        yield (
-            f"It was fitted on {facts['rows']:,} of {facts['of_rows']:,} training rows, the first"
-            " in the order of a hash of their names."
-        )
+        which = facts.get("rows_are", "the first in the order of a hash of their names")
+        yield f"It was fitted on {facts['rows']:,} of {facts['of_rows']:,} training rows, {which}."
 
 
 def _broken(verdict: Verdict | None) -> tuple[str, ...] | None:

@@ -143,6 +143,15 @@ class FittedFeatures:
         """The columns' names, in order."""
         return tuple(column.name for column in self.columns)
 
+    @property
+    def categories(self) -> tuple[tuple[str, ...], ...]:
+        """Names of the columns of each category that has its values spelt out."""
+        found: dict[str, list[str]] = {}
+        for column in self.columns:
+            if column.op in ("equals", "other"):
+                found.setdefault(column.feature, []).append(column.name)
+        return tuple(map(tuple, found.values()))
+
     def only(self, features: Collection[str], why: str) -> FittedFeatures:
         """The columns of some features; the others are left out, and the reason kept."""
         columns = tuple(column for column in self.columns if column.feature in features)

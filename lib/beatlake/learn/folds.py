@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from beatlake.learn.engine import text
+from beatlake.learn.engine import share, text
 from beatlake.learn.features import FittedFeatures
-from beatlake.learn.splits import FITTING, Rung
+from beatlake.learn.splits import DEALT_BY, FITTING, Rung
 
 if TYPE_CHECKING:
     import duckdb
@@ -21,6 +21,8 @@ Array: TypeAlias = npt.NDArray[Any]
 
 #: Columns of a fold besides the features'.
 LABEL, WATCHES, WEIGHT, ROW = "label", "watches", "weight", "row_id"
+#: Where rows may be sampled: the hash bucket of their group, which is one of so many.
+BUCKET, BUCKETS = "bucket", 1000
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Fold:
             are places in it. Empty for numbers and clusters.
         rows: how many train.
         watching: how many watch.
+        categories: names of the columns of each category: 0 or 1, and of a row's one is 1 at most.
     """
 
     path: Path
@@ -42,6 +45,7 @@ class Fold:
     classes: tuple[int, ...]
     rows: int
     watching: int
+    categories: tuple[tuple[str, ...], ...] = ()
 
 
 def table(
@@ -49,10 +53,19 @@ def table(
     rung: Rung,
     fitted: FittedFeatures,
     sides: tuple[str, ...],
+    *,
+    buckets: bool = False,
 ) -> pa.Table:
-    """Rows of some sides with their fitted columns, in the prepared order."""
+    """Rows of some sides with their fitted columns, in the prepared order.
+
+    With ``buckets`` each row has that of its group: what the rung deals by.
+    """
+    bucket = ""
+    if buckets:
+        group = f"coalesce({DEALT_BY[rung.name][1]}, row_id)"
+        bucket = f"floor({share('beatlake', 'sample', group)} * {BUCKETS})::INTEGER AS {BUCKET}, "
     return connection.sql(
-        f"SELECT row_id, side, label::DOUBLE AS label, {fitted.select()} FROM prepared"
+        f"SELECT row_id, side, label::DOUBLE AS label, {bucket}{fitted.select()} FROM prepared"
         f" JOIN {rung.table} USING (row_id) WHERE side IN ({', '.join(map(text, sides))})"
         " ORDER BY md5(row_id), row_id"
     ).to_arrow_table()
@@ -71,6 +84,7 @@ def write(
     watched: bool,
     classes: bool,
     weights: Array | None = None,
+    categories: tuple[tuple[str, ...], ...] = (),
 ) -> Fold:
     """Write a fold.
 
@@ -81,6 +95,7 @@ def write(
         watched: whether rows of the side ``valid`` watch rather than train.
         classes: whether the label is a code of a class.
         weights: of every row; 1 by default.
+        categories: of the columns, those that are one category each.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -102,5 +117,8 @@ def write(
         WATCHES: pa.array(watches),
         **{name: rows.column(name) for name in columns},
     }
+    if BUCKET in rows.column_names:
+        made[BUCKET] = rows.column(BUCKET)
     pq.write_table(pa.table(made).filter(pa.array(keep)), path)
-    return Fold(path, columns, present, int((~watches & keep).sum()), int((watches & keep).sum()))
+    training, watching = (int((side & keep).sum()) for side in (~watches, watches))
+    return Fold(path, columns, present, training, watching, categories)

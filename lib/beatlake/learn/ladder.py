@@ -106,9 +106,16 @@ class Climb:
                 self.say(f"{rung.name}: {estimator.name} {choice}")
             watched = self.sides.watched(rung, estimator)
             fitted = self.sides.fitted(rung, watched).only(settled.features, ELIMINATED)
-            fold = self.sides.fold(rung, fitted, watched)
+            sampled = estimators.sampled(estimator)
+            fold = self.sides.fold(rung, fitted, watched, buckets=sampled)
             model = estimators.fit(
-                spark, estimator.name, task.kind, fold, estimator.parameters, task.seed
+                spark,
+                estimator.name,
+                task.kind,
+                fold,
+                estimator.parameters,
+                task.seed,
+                self.tuner.records,
             )
             test = self.sides.test(rung, fitted)
             answer = model.predict(spark, test)

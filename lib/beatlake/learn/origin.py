@@ -19,8 +19,10 @@ _LIBRARIES = (
     "numpy",
     "pyarrow",
     "pyspark",
+    "safetensors",
     "scikit-learn",
     "scipy",
+    "torch",
     "xgboost",
     "xgboost-cpu",
 )

@@ -62,13 +62,16 @@ class Sides:
             )
         return self._fitted[key]
 
-    def fold(self, rung: Rung, fitted: FittedFeatures, watched: bool) -> Fold:
-        """The rows to fit on, resampled as the task says.
+    def fold(
+        self, rung: Rung, fitted: FittedFeatures, watched: bool, *, buckets: bool = False
+    ) -> Fold:
+        """The rows to fit on, resampled as the task says; with ``buckets`` they can be sampled.
 
         Raises:
             InputError: they hold one class only, or the resampler cannot take them.
         """
-        rows = folds.table(self.connection, rung, fitted, folds.sides_of(watched))
+        sides = folds.sides_of(watched)
+        rows = folds.table(self.connection, rung, fitted, sides, buckets=buckets)
         weights = None
         if self.task.kind == "classes":
             self._check_classes(rung, rows)
@@ -82,6 +85,7 @@ class Sides:
             watched=watched,
             classes=self.task.kind == "classes",
             weights=weights,
+            categories=fitted.categories,
         )
 
     def test(self, rung: Rung, fitted: FittedFeatures) -> pa.Table:

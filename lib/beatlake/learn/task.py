@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from beatlake.config import ConfigError
 from beatlake.learn.algorithms import CLASSIFIERS, CLUSTERERS, REGRESSORS, SWEPT, Estimator, Part
 
 #: Rungs of the ladder, from the one that flatters most down.
@@ -340,3 +342,20 @@ class Task(Part):
         """The metric that rungs and models are compared by."""
         default = {"classes": "accuracy", "number": "r2", "clusters": "silhouette"}
         return self.metric or default[self.kind]
+
+
+def with_estimators(asked: Task, names: Sequence[str]) -> Task:
+    """A task with some estimators and no other; those that it has keep their parameters.
+
+    Raises:
+        ConfigError: one cannot answer the task.
+    """
+    if unable := [name for name in names if name not in asked.able]:
+        raise ConfigError(
+            f"{', '.join(unable)} cannot answer {asked.name}; what can: {', '.join(asked.able)}."
+        )
+    own: dict[str, Estimator] = {estimator.name: estimator for estimator in asked.estimators}
+    chosen = (
+        own.get(name) or Estimator.model_validate({"name": name}) for name in dict.fromkeys(names)
+    )
+    return asked.model_copy(update={"estimators": tuple(chosen)})

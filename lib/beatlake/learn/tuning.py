@@ -282,7 +282,13 @@ class Tuner:
     def _fit(self, ground: _Ground, estimator: Estimator) -> Outcome:
         task = self.sides.task
         model = estimators.fit(
-            self.spark, estimator.name, task.kind, ground.fold, estimator.parameters, task.seed
+            self.spark,
+            estimator.name,
+            task.kind,
+            ground.fold,
+            estimator.parameters,
+            task.seed,
+            self.records,
         )
         importances = {}
         if estimator.elimination:
@@ -330,7 +336,7 @@ class _Ground:
     ) -> _Ground:
         watched = sides.watched(rung, estimator)
         fitted = sides.fitted(rung, watched).only(features, ELIMINATED)
-        fold = sides.fold(rung, fitted, watched)
+        fold = sides.fold(rung, fitted, watched, buckets=estimators.sampled(estimator))
         if not rung.fold:
             return cls(fitted, fold, None, None)
         return cls(fitted, fold, sides.test(rung, fitted), sides.facts(rung, "side = 'test'"))

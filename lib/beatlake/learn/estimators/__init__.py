@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from beatlake.config import ConfigError
 from beatlake.learn.algorithms import Estimator
-from beatlake.learn.estimators import boosted, points, spark_ml
+from beatlake.learn.estimators import boosted, networks, points, spark_ml
 from beatlake.learn.estimators.answer import Answer, Local, Model, Parameters
 from beatlake.learn.folds import Fold
+from beatlake.learn.records import Records
 from beatlake.learn.task import Task
 
 if TYPE_CHECKING:
@@ -27,16 +28,21 @@ __all__ = [
     "fit",
     "load",
     "needs_spark",
+    "sampled",
     "watched",
 ]
 #: Estimators that rank features by coefficients, and those that do not rank them.
 _LINEAR = ("logistic_regression", "linear_regression", "linear_svc")
-_UNRANKED = ("multilayer_perceptron", *points.KNOWN)
+_UNRANKED = ("multilayer_perceptron", *points.KNOWN, *networks.NAMES)
 
 
 def _local() -> dict[str, type[Local]]:
     """The models that predict without Spark, by estimator."""
-    return {"xgboost": boosted.Boosted, **dict.fromkeys(points.KNOWN, points.Points)}
+    return {
+        "xgboost": boosted.Boosted,
+        **dict.fromkeys(points.KNOWN, points.Points),
+        **dict.fromkeys(networks.NAMES, networks.Network),
+    }
 
 
 def check(task: Task) -> None:
@@ -44,6 +50,7 @@ def check(task: Task) -> None:
 
     Raises:
         ConfigError: one is not known, or features are to be eliminated that cannot be ranked.
+        SetupError: an estimator needs packages that are not installed.
     """
     for estimator in task.estimators:
         searched = estimator.search.over if estimator.search else {}
@@ -52,6 +59,9 @@ def check(task: Task) -> None:
             boosted.check(parameters)
         elif estimator.name in points.KNOWN:
             points.check(estimator.name, parameters)
+        elif estimator.name in networks.NAMES:
+            networks.check_installed()
+            networks.check(estimator.name, task.kind, estimator.parameters, searched)
         else:
             spark_ml.check(estimator.name, task.kind, parameters)
         if estimator.elimination:
@@ -91,15 +101,26 @@ def watched(estimator: Estimator) -> bool:
     return bool(estimator.parameters.get("early_stopping_rounds"))
 
 
+def sampled(estimator: Estimator) -> bool:
+    """Whether it takes a sample of the groups, so that rows must say of which bucket they are."""
+    return estimator.parameters.get("sample", 1) != 1
+
+
 def needs_spark(name: str) -> bool:
     """Whether a saved model predicts with Spark only."""
     return name not in _local()
 
 
 def fit(
-    spark: SparkSession, name: str, kind: str, fold: Fold, parameters: Parameters, seed: int
+    spark: SparkSession,
+    name: str,
+    kind: str,
+    fold: Fold,
+    parameters: Parameters,
+    seed: int,
+    records: Records | None = None,
 ) -> Model:
-    """Fit an estimator on a fold.
+    """Fit an estimator on a fold; one that trains in rounds may keep records of them.
 
     Raises:
         ConfigError: a parameter is not known, or the session cannot do it.
@@ -109,6 +130,8 @@ def fit(
         return boosted.fit(spark, kind, fold, parameters, seed)
     if name in points.KNOWN:
         return points.fit(name, kind, fold, parameters)
+    if name in networks.NAMES:
+        return networks.fit(spark, name, kind, fold, parameters, seed, records)
     return spark_ml.fit(spark, name, kind, fold, parameters, seed)
 
 

@@ -1,0 +1,6 @@
+"""Networks of torch for tables: what they are, how they are trained, and what they predict."""
+
+from beatlake.learn.estimators.networks.network import Network, check_installed, fit
+from beatlake.learn.estimators.networks.settings import NAMES, check
+
+__all__ = ["NAMES", "Network", "check", "check_installed", "fit"]

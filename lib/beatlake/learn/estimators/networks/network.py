@@ -1,0 +1,236 @@
+"""Networks of torch, fitted on shards of a fold; they predict anywhere, without Spark.
+
+A network is saved as one safetensors file: its weights as plain numbers, and its architecture as
+JSON in the header.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from beatlake.errors import InputError, SetupError
+from beatlake.learn.estimators.answer import Answer, Parameters
+from beatlake.learn.estimators.networks.architecture import Architecture, Arrays, forward
+from beatlake.learn.estimators.networks.learner import Learning, process
+from beatlake.learn.estimators.networks.rounds import Record, State
+from beatlake.learn.estimators.networks.settings import NetworkSettings, settled
+from beatlake.learn.estimators.networks.shards import Moments, Shard, spool
+from beatlake.learn.estimators.networks.strategies import train
+from beatlake.learn.estimators.networks.weights import packed, unpacked
+from beatlake.learn.folds import Fold
+from beatlake.learn.records import Records
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import SparkSession
+
+WEIGHTS = "network.safetensors"
+#: Rows that are predicted at a time.
+_ROWS = 8192
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit says of itself; a loaded network has forgotten it.
+
+    Args:
+        rows: that trained.
+        of_rows: rows that there were to train on.
+        watching: rows of the validation side.
+        shards: that they were cut into.
+        rounds: that were made.
+        best_round: after which the weights are those of the network, from 1.
+        losses: mean on the validation side after each round.
+    """
+
+    rows: int
+    of_rows: int
+    watching: int
+    shards: int
+    rounds: int
+    best_round: int
+    losses: tuple[float, ...]
+    rows_are: str = "those in the first buckets of a hash of their groups"
+
+
+class Network:
+    """A fitted network."""
+
+    def __init__(
+        self, architecture: Architecture, weights: Arrays, fitted: Fitted | None = None
+    ) -> None:
+        """Hold an architecture and its weights by name."""
+        self.architecture = architecture
+        self.columns = architecture.columns
+        self.weights = weights
+        self._fitted = fitted
+
+    def predict(self, spark: SparkSession | None, rows: pa.Table) -> Answer:
+        """Predict rows in this process."""
+        import torch
+
+        said = [np.empty((0, self.architecture.outputs))]
+        with process(NetworkSettings()) as device, torch.no_grad():
+            named = {name: torch.tensor(a, device=device) for name, a in self.weights.items()}
+            for start in range(0, rows.num_rows, _ROWS):
+                numbers, places = (
+                    torch.tensor(array, device=device)
+                    for array in self.architecture.encoded(rows.slice(start, _ROWS))
+                )
+                given = forward(self.architecture, named, numbers, places).double()
+                if self.architecture.kind == "classes":
+                    given = given.softmax(dim=1)
+                said.append(given.cpu().numpy())
+        values = np.concatenate(said)
+        if self.architecture.kind == "classes":
+            return Answer(values.argmax(axis=1), values)
+        return Answer(values[:, 0] * self.architecture.scale + self.architecture.center)
+
+    def save(self, folder: Path) -> None:
+        """The network as one file."""
+        (folder / WEIGHTS).write_bytes(self.content())
+
+    def content(self) -> bytes:
+        """The file that `save` writes."""
+        return packed(self.weights, {"architecture": self.architecture.model_dump(mode="json")})
+
+    def facts(self) -> dict[str, Any]:
+        """How large the network is, how many rows it has seen, and how the fit went."""
+        size = sum(array.size for array in self.weights.values())
+        return {"weights": size, **(asdict(self._fitted) if self._fitted else {})}
+
+    @classmethod
+    def load(cls, folder: Path, columns: tuple[str, ...]) -> Network:
+        """The network that `save` wrote; needs no Spark."""
+        return cls.parse((folder / WEIGHTS).read_bytes(), columns)
+
+    @classmethod
+    def parse(cls, content: bytes, columns: tuple[str, ...]) -> Network:
+        """The network that a file of its own holds.
+
+        Raises:
+            InputError: it was damaged, or is of another network or other columns.
+        """
+        check_installed()
+        weights, about = unpacked(content)
+        try:
+            architecture = Architecture.model_validate(about["architecture"])
+        except (KeyError, ValidationError) as error:
+            raise InputError(f"{WEIGHTS} says of no network what it is: {error}.") from None
+        found = {name: array.shape for name, array in weights.items()}
+        if found != architecture.shapes() or architecture.columns != columns:
+            raise InputError(f"{WEIGHTS} is of another network than it says, or of other columns.")
+        return cls(architecture, weights)
+
+
+def check_installed() -> None:
+    """Find torch and safetensors, which the extra `torch` brings.
+
+    Raises:
+        SetupError: one of them is missing.
+    """
+    from importlib.util import find_spec
+
+    from beatlake.resources import checkout
+
+    if missing := [name for name in ("torch", "safetensors") if find_spec(name) is None]:
+        raise SetupError(
+            f"Networks need the extra torch; these packages are missing: {', '.join(missing)}.",
+            "make torch" if checkout() else "pip install 'beatlake[torch]'",
+        )
+
+
+def fit(
+    spark: SparkSession,
+    name: str,
+    kind: str,
+    fold: Fold,
+    parameters: Parameters,
+    seed: int,
+    records: Records | None = None,
+) -> Network:
+    """Fit on a fold.
+
+    Args:
+        spark: writes the shards, and trains on them unless the strategy is `single`.
+        name: of the network.
+        kind: classes or number.
+        fold: whose validation rows decide when to stop, where ``early_stopping_rounds`` is set.
+        parameters: of the task.
+        seed: of the first weights, the order of rows and dropout.
+        records: of a training that was stopped, which goes on from its last round.
+
+    Raises:
+        ConfigError: a parameter is not known, or this Spark cannot run so many processes at once.
+        InputError: nothing is left to train on, or the training diverged.
+        SetupError: torch is not installed.
+    """
+    check_installed()
+    settings = settled(name, parameters)
+    architecture = Architecture.of(
+        name, kind, fold.columns, fold.categories, len(fold.classes), settings
+    )
+    folder = fold.path.with_suffix(".shards")
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        shards = spool(
+            spark,
+            fold,
+            architecture,
+            folder,
+            settings.shards,
+            sample=settings.sample,
+            stratified=settings.stratified,
+        )
+        if kind == "number":
+            architecture = architecture.model_copy(update=_spread(shards))
+        learning = Learning(architecture, settings, seed)
+        record = _record(learning, shards, records)
+        first = State(architecture.initial(seed))
+        state = train(spark, learning, shards, record.find() or first, record)
+        record.forget()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return Network(architecture, state.best, _fitted(fold, shards, state))
+
+
+def _spread(shards: list[Shard]) -> Mapping[str, float]:
+    """Mean and standard deviation of the labels that train, joined in the shards' order."""
+    whole = Moments()
+    for shard in shards:
+        whole = whole.joined(Moments(shard.rows, shard.mean, shard.squares))
+    return {"center": whole.mean, "scale": (whole.squares / whole.count) ** 0.5 or 1.0}
+
+
+def _record(learning: Learning, shards: list[Shard], records: Records | None) -> Record:
+    if records is None or records.folder is None:
+        return Record()
+    return Record.of(
+        records.folder,
+        {
+            "shared": dict(records.origin),
+            "rows": [shard.sha256 for shard in shards],
+            "architecture": learning.architecture.model_dump(mode="json"),
+            "settings": learning.settings.model_dump(mode="json"),
+            "seed": learning.seed,
+        },
+    )
+
+
+def _fitted(fold: Fold, shards: list[Shard], state: State) -> Fitted:
+    return Fitted(
+        sum(shard.rows for shard in shards),
+        fold.rows,
+        sum(shard.watching for shard in shards),
+        len(shards),
+        state.rounds,
+        state.best_round,
+        state.losses,
+    )

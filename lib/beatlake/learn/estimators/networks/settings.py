@@ -1,0 +1,117 @@
+"""What a task may say about a network and how it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from beatlake.config import ConfigError
+from beatlake.learn.algorithms import Range
+from beatlake.learn.estimators.answer import Parameters, refuse_unknown
+
+NAMES = ("torch_mlp", "torch_resnet")
+#: Parameters of one network alone.
+_OWN = {"torch_mlp": ("hidden",), "torch_resnet": ("width", "blocks", "expansion")}
+
+
+class NetworkSettings(BaseModel):
+    """A network and its training; every default works."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hidden: tuple[int, ...] = Field((256, 128), description="Units of each hidden layer.")
+    width: int = Field(128, ge=1, le=4096, description="Units between blocks.")
+    blocks: int = Field(3, ge=1, le=64)
+    expansion: float = Field(2.0, gt=0, le=16, description="Units within a block, by the width.")
+    dropout: float = Field(0.1, ge=0, lt=1)
+    embedding: int = Field(16, ge=1, le=1024, description="Numbers that stand for a category.")
+    epochs: int = Field(30, ge=1, description="Passes over the rows, at most.")
+    batch_size: int = Field(256, ge=1, description="Rows of a step; workers share them.")
+    learning_rate: float = Field(0.001, gt=0)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    weight_decay: float = Field(0.00001, ge=0)
+    early_stopping_rounds: int | None = Field(
+        None, ge=1, description="Rounds without a lower loss on the validation side."
+    )
+    strategy: Literal["single", "federated", "data_parallel"] = "single"
+    workers: int = Field(2, ge=1, description="Shards of the rows; `single` has one.")
+    local_epochs: int = Field(1, ge=1, description="Epochs of a federated round.")
+    sample: float = Field(1.0, gt=0, le=1, description="Share of the groups that are taken.")
+    stratified: bool = Field(False, description="Whether each class is sampled by itself.")
+    threads: int = Field(1, ge=1, description="Of each process; another number, other last digits.")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    mixed_precision: bool = Field(True, description="Half the digits, where the device is faster.")
+
+    @field_validator("hidden", mode="before")
+    @classmethod
+    def _layers(cls, given: Any) -> Any:
+        return (given,) if isinstance(given, int) else given
+
+    @model_validator(mode="after")
+    def _some_units(self) -> NetworkSettings:
+        if not self.hidden or min(self.hidden) < 1:
+            raise ValueError("hidden layers have a unit each at least")
+        return self
+
+    @property
+    def shards(self) -> int:
+        """Into how many the rows are cut."""
+        return 1 if self.strategy == "single" else self.workers
+
+    @property
+    def round_epochs(self) -> int:
+        """Epochs between two looks at the validation side."""
+        return self.local_epochs if self.strategy == "federated" else 1
+
+    @property
+    def rounds(self) -> int:
+        """How many there are at most; the last one may be cut short by the epochs."""
+        return -(-self.epochs // self.round_epochs)
+
+    def epochs_of(self, round_: int) -> range:
+        """The epochs of a round, both from 0.
+
+        >>> NetworkSettings(epochs=5, local_epochs=2, strategy="federated").epochs_of(2)
+        range(4, 5)
+        """
+        first = round_ * self.round_epochs
+        return range(first, min(first + self.round_epochs, self.epochs))
+
+
+def known(name: str) -> frozenset[str]:
+    """The parameters of a network."""
+    others = [p for network, own in _OWN.items() if network != name for p in own]
+    return frozenset(NetworkSettings.model_fields) - frozenset(others)
+
+
+def settled(name: str, parameters: Parameters) -> NetworkSettings:
+    """The parameters of a network as they hold.
+
+    Raises:
+        ConfigError: one is not known, or a value is none that it can have; every one is named.
+    """
+    refuse_unknown(name, parameters, known(name))
+    try:
+        return NetworkSettings.model_validate(dict(parameters))
+    except ValidationError as error:
+        problems = [
+            ": ".join([".".join(map(str, p["loc"])), p["msg"]]).removeprefix(": ")
+            for p in error.errors()
+        ]
+        raise ConfigError(f"Parameters of {name}: {'; '.join(problems)}.") from None
+
+
+def check(name: str, kind: str, parameters: Parameters, searched: Mapping[str, Any]) -> None:
+    """Find every parameter of a network, and every value that is searched over.
+
+    Raises:
+        ConfigError: naming each that is not known or cannot be.
+    """
+    if settled(name, parameters).stratified and kind != "classes":
+        raise ConfigError(f"{name} can sample classes by themselves, and the label is a number.")
+    refuse_unknown(name, searched, known(name))
+    for key, values in searched.items():
+        for value in (values.low, values.high) if isinstance(values, Range) else values:
+            settled(name, {**parameters, key: value})
