@@ -7,11 +7,11 @@ belongs to no table before the driver commits it (`beatlake.lake`).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from uuid import uuid4
 
 import pyarrow as pa
@@ -24,6 +24,8 @@ from beatlake.workers import forget_archives
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+#: What a task does with the batches of its partition.
+Work: TypeAlias = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 #: Rows are gathered to so many bytes before they are written as a row group; to fewer where a task
 #: has many files open at a time, which may hold so much together.
 _GROUP_BYTES, _LEAST_GROUP_BYTES, _TOGETHER_BYTES = 128 << 20, 4 << 20, 512 << 20
@@ -218,26 +220,32 @@ def _compared(schema: pa.Schema, cut_by: str | None) -> list[str]:
     return [name for name, is_text in columns if name in keys or not is_text]
 
 
-def write_frame(frame: DataFrame, target: Target) -> list[Written]:
+def write_frame(frame: DataFrame, target: Target, made: Work | None = None) -> list[Written]:
     """Write the rows of a frame, a file for each partition that has some; the files by name.
 
     A task that fails is run again; its first file is removed where the worker still can, and named
     by nobody otherwise.
+
+    Args:
+        frame: the rows.
+        target: the table.
+        made: makes of a partition what is written in its place, in the same task.
     """
-    rows = frame.mapInArrow(_Rows(target), "name string, size bigint, rows bigint").collect()
+    work = _Rows(target, made)
+    rows = frame.mapInArrow(work, "name string, size bigint, rows bigint").collect()
     return sorted((Written(**row.asDict()) for row in rows), key=lambda written: written.name)
 
 
 class _Rows:
     """Writes a partition. A class, so that workers import its code."""
 
-    def __init__(self, target: Target) -> None:
-        self._target = target
+    def __init__(self, target: Target, made: Work | None) -> None:
+        self._target, self._made = target, made
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         forget_archives()
         with DataFileWriter(self._target) as file:
-            for batch in batches:
+            for batch in batches if self._made is None else self._made(batches):
                 file.add(pa.Table.from_batches([batch]))
             for written in file.finish():
                 told = {"name": written.name, "size": written.size, "rows": written.rows}

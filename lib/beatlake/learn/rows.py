@@ -122,10 +122,17 @@ def prepare(
 
 @dataclass(frozen=True)
 class Values:
-    """SQL over the columns of a table: the name of a row, and the values of its features."""
+    """SQL over the columns of a table: the name of a row, and the values of its features.
+
+    Args:
+        row_id: the name.
+        features: the values.
+        types: the columns that both need, with DuckDB's types.
+    """
 
     row_id: str
     features: tuple[str, ...]
+    types: Mapping[str, str]
 
 
 def values(connection: duckdb.DuckDBPyConnection, task: Task, source: Source) -> Values:
@@ -141,9 +148,11 @@ def values(connection: duckdb.DuckDBPyConnection, task: Task, source: Source) ->
     columns = look(connection, task, used)
     refuse_odd_numbers(connection, numbers_of(task), columns, "source")
     content = [name for name in columns.types if name not in task.table.ignore]
+    named = used if task.table.row_key else content
     return Values(
         key_of(task) if task.table.row_key else f"md5({joined(content)})",
         tuple(_feature(feature, columns) for feature in features_of(task)),
+        {name: columns.types[name] for name in named},
     )
 
 
@@ -214,11 +223,14 @@ def with_history(connection: duckdb.DuckDBPyConnection, task: Task, source: Sour
     where = tuple(c for c in task.table.where if c.column != target)
     unlabelled = {"label": None, "table": task.table.model_copy(update={"where": where})}
     prepare(connection, task.model_copy(update=unlabelled), source)
-    named = tuple(quoted(f"f_{feature.name}") for feature in features_of(task))
-    return Values("row_id", named)
+    names = [f"f_{feature.name}" for feature in features_of(task)]
+    described = connection.execute("DESCRIBE prepared").fetchall()
+    types = {row[0]: row[1] for row in described if row[0] in ("row_id", *names)}
+    return Values("row_id", tuple(map(quoted, names)), types)
 
 
 def typed(task: Task) -> Values:
     """What the features of one row given as texts are read from."""
     columns = Columns({feature.column: "VARCHAR" for feature in features_of(task)})
-    return Values("'row'", tuple(_feature(f, columns) for f in features_of(task)))
+    values = tuple(_feature(feature, columns) for feature in features_of(task))
+    return Values("'row'", values, columns.types)

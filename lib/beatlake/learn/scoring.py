@@ -1,7 +1,7 @@
 """Applying a registered model: to a table of any size, in Spark's workers, or to one row.
 
-The feature values of a row are computed by the same SQL as in training, by DuckDB in the worker,
-and fed to the model there where it needs no Spark; Spark ML's take them from Spark.
+The feature values of a row are computed by the same SQL as in training, by DuckDB in the worker
+that reads it, and fed to the model there where it needs no Spark; Spark ML's take them from Spark.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from beatlake.errors import InputError
-from beatlake.learn import estimators, rows
+from beatlake.learn import estimators, pieces, rows
 from beatlake.learn.columns import TEXTS
 from beatlake.learn.engine import database, quoted, text
 from beatlake.learn.estimators import Local
@@ -41,7 +41,6 @@ SCORED = pa.schema(
         pa.field("probability", pa.float64()),
     ]
 )
-_DDL = "row_id string, predicted string, number double, probability double"
 #: Features that are named as having driven a prediction.
 _DRIVERS = 5
 
@@ -55,9 +54,10 @@ def score_table(spark: SparkSession, found: Registered, source: Source, output: 
     """Write the predictions of every row of a table as Parquet files; how many there are.
 
     Args:
-        spark: does the work, a file of the table per task.
+        spark: does the work; its tasks read the table's files and write those of the output.
         found: the model.
-        source: the table, which needs the features' columns and the row key only.
+        source: the table, which needs the features' columns and the row key only; all workers see
+            its files.
         output: a directory that is not there yet, which all workers see.
 
     Raises:
@@ -82,25 +82,27 @@ def score_table(spark: SparkSession, found: Registered, source: Source, output: 
                 # Spark and DuckDB read CSV in different ways: the model has learnt from DuckDB's.
                 files = [str(scratch / "rows.parquet")]
                 connection.execute(f"COPY source TO {text(files[0])} (FORMAT parquet)")
-        frame = spark.read.option("mergeSchema", "true").parquet(*files)
-        scored = _scored(found, read, frame)
-        written = write_frame(scored, Target(output.absolute(), SCORED))
+        shares = pieces.shares(files)
+        tasks = spark.range(0, len(shares), 1, max(1, len(shares)))
+        compute = _Compute(read, found.fitted.select(), shares)
+        target = Target(output.absolute(), SCORED)
+        if needs_spark(found):
+            written = write_frame(_scored(found, compute, tasks), target)
+        else:
+            local = cast("Local", found.load())
+            columns = tuple(found.manifest.columns)
+            work = _Score(compute, type(local), local.content(), columns, _known(found))
+            written = write_frame(tasks, target, work)
     return sum(file.rows for file in written)
 
 
-def _scored(found: Registered, read: rows.Values, frame: DataFrame) -> DataFrame:
+def _scored(found: Registered, compute: _Compute, tasks: DataFrame) -> DataFrame:
+    """What a model of Spark ML says."""
     from pyspark.sql import functions as F
 
     manifest = found.manifest
     names = ", ".join(f"{quoted(c)} double" for c in manifest.columns).replace('"', "`")
-    select = found.fitted.select()
-    if not needs_spark(found):
-        local = cast("Local", found.load())
-        work = _Score(
-            read, select, type(local), local.content(), tuple(manifest.columns), _known(found)
-        )
-        return frame.mapInArrow(work, _DDL)
-    computed = frame.mapInArrow(_Compute(read, select), f"row_id string, {names}")
+    computed = tasks.mapInArrow(compute, f"row_id string, {names}")
     said = cast("SparkModel", found.load()).transform(computed)
     predicted = F.col("prediction")
     if manifest.kind == "number":
@@ -135,53 +137,63 @@ def _known(found: Registered) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Compute:
-    """Makes a model's columns of a partition. A class, so that workers import its code."""
+    """Makes a model's columns of the rows of tasks. A class, so that workers import its code."""
 
     read: rows.Values
     select: str
+    shares: tuple[pieces.Share, ...]
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         forget_archives()
+        for table in self.tables(batches):
+            yield from table.to_batches()
+
+    def tables(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+        """The name and the columns of every row of the tasks of these numbers."""
         for batch in batches:
-            yield from columns_of(
-                pa.Table.from_batches([batch]), self.read, self.select
-            ).to_batches()
+            for number in batch.column(0).to_pylist():
+                for piece in self.shares[number]:
+                    for table in piece.tables(tuple(self.read.types)):
+                        yield columns_of(table, self.read, self.select)
 
 
 @dataclass(frozen=True)
 class _Score:
-    """Scores a partition with a model that needs no Spark."""
+    """Scores the rows of tasks with a model that needs no Spark."""
 
-    read: rows.Values
-    select: str
+    compute: _Compute
     kind: type[Local]
     content: bytes
     columns: tuple[str, ...]
     classes: tuple[str, ...]
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        forget_archives()
         model = self.kind.parse(self.content, self.columns)
-        for batch in batches:
-            if not batch.num_rows:
-                continue
-            made = columns_of(pa.Table.from_batches([batch]), self.read, self.select)
+        for made in self.compute.tables(batches):
             answer = model.predict(None, made)
             yield from _table(made.column("row_id"), answer, self.classes).to_batches()
 
 
 def columns_of(table: pa.Table, read: rows.Values, select: str) -> pa.Table:
-    """The name and a model's columns of every row of a table."""
+    """The name and a model's columns of every row of a table; columns that it lacks are null."""
     import duckdb
 
+    there = {name.lower() for name in table.column_names}
+    given = (
+        f"{quoted(name) if name.lower() in there else 'NULL'}::{kind} AS {quoted(name)}"
+        for name, kind in read.types.items()
+    )
+    values = ", ".join((f"{read.row_id} AS row_id", *read.features))
     connection = duckdb.connect(
         ":memory:", config={"threads": 1, "python_enable_replacements": False}
     )
     try:
+        # As where the model learnt: the name of a row may be made of a time.
+        connection.execute("SET TimeZone = 'UTC'")
         connection.register("given", table)
-        values = ", ".join((f"{read.row_id} AS row_id", *read.features))
         return connection.sql(
-            f"SELECT row_id, {select} FROM (SELECT {values} FROM given)"
+            f"SELECT row_id, {select} FROM"
+            f" (SELECT {values} FROM (SELECT {', '.join(given)} FROM given))"
         ).to_arrow_table()
     finally:
         connection.close()
