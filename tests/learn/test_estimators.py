@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import xgboost
 from pyspark.errors import PySparkAttributeError
 from scipy import stats
 
 from beatlake.config import ConfigError
 from beatlake.errors import InputError
 from beatlake.learn import estimators, folds
-from beatlake.learn.estimators import spark_ml
+from beatlake.learn.estimators import boosted, spark_ml
+from beatlake.learn.estimators.answer import matrix
 from beatlake.learn.folds import Fold
 
 if TYPE_CHECKING:
@@ -226,6 +231,108 @@ def test_xgboost_refuses_spark_connect(session: Any, kind: str, tmp_path: Path) 
     fold = fold_of(made(kind), kind, tmp_path)
     with pytest.raises(ConfigError, match=r"needs a classic Spark session .* Spark Connect"):
         estimators.fit(session, "xgboost", kind, fold, {"n_estimators": 2}, 1)
+
+
+SAMPLED = {"n_estimators": 10, "max_depth": 3, "subsample": 0.5, "min_child_weight": 0}
+
+
+def xgboost_of(spark: SparkSession, fold: Fold, side_by_side: int = 1, workers: int = 1) -> bytes:
+    parameters = {**SAMPLED, "workers": workers}
+    model = estimators.fit(spark, "xgboost", "number", fold, parameters, 1, side_by_side)
+    assert isinstance(model, boosted.Boosted)
+    return model.content()
+
+
+@pytest.fixture
+def one_row_a_partition(spark: SparkSession) -> Iterator[None]:
+    name = "spark.sql.files.maxPartitionBytes"
+    before = spark.conf.get(name)
+    spark.conf.set(name, "1")
+    yield
+    spark.conf.set(name, before)
+
+
+@pytest.mark.usefixtures("one_row_a_partition")
+def test_trees_do_not_depend_on_how_a_fold_is_cut_or_on_threads(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows are drawn by their place, so that other places give other trees."""
+    from xgboost.spark.core import _SparkXGBEstimator
+
+    threads: list[int] = []
+    converted = _SparkXGBEstimator._convert_to_sklearn_model
+
+    def told(self: object, booster: bytearray, config: str) -> object:
+        threads.append(int(json.loads(config)["learner"]["generic_param"]["nthread"]))
+        return converted(self, booster, config)
+
+    monkeypatch.setattr(_SparkXGBEstimator, "_convert_to_sklearn_model", told)
+    fold = fold_of(made("number", n=1000), "number", tmp_path)
+    whole = xgboost_of(spark, fold)
+    rows = pq.read_table(fold.path)
+    pq.write_table(rows, fold.path, row_group_size=9)
+    assert xgboost_of(spark, fold, side_by_side=2) == whole
+    # The workers themselves say with how many threads they trained.
+    assert threads == [2, 1]
+    pq.write_table(rows.take(np.arange(1000)[::-1]), fold.path)
+    assert xgboost_of(spark, fold) != whole
+
+
+def test_a_fold_of_many_megabytes_is_read_in_one_partition(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "fold.parquet")
+    values = np.random.default_rng(1).normal(size=2_000_000)
+    pq.write_table(pa.table({"a": values}), path, row_group_size=100_000)
+    assert spark.read.parquet(path).rdd.getNumPartitions() > 1
+    assert boosted._reading(spark, 1).read.parquet(path).rdd.getNumPartitions() == 1
+
+
+@pytest.mark.full
+@pytest.mark.usefixtures("one_row_a_partition")
+def test_rows_meet_one_of_several_workers_by_their_name(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    fold = fold_of(made("number", n=1000), "number", tmp_path)
+    in_order = xgboost_of(spark, fold, workers=2)
+    rows = pq.read_table(fold.path)
+    pq.write_table(rows.take(np.arange(1000)[::-1]), fold.path, row_group_size=9)
+    assert xgboost_of(spark, fold, workers=2) == in_order
+
+
+def test_a_fit_leaves_the_session_as_it_is(spark: SparkSession, tmp_path: Path) -> None:
+    def settings() -> dict[str, str]:
+        return {row.key: row.value for row in spark.sql("SET").collect()}
+
+    before = settings()
+    assert before["spark.sql.adaptive.enabled"] == "true"
+    xgboost_of(spark, fold_of(made("number"), "number", tmp_path))
+    assert settings() == before
+    assert spark.sparkContext.parallelize([(1,)]).toDF(["a"]).sparkSession is spark
+
+
+@pytest.mark.parametrize("objective", ["reg:squarederror", "binary:logistic", "multi:softprob"])
+def test_a_booster_predicts_as_xgboost_does_from_its_own_matrix(objective: str) -> None:
+    kind = "number" if objective.startswith("reg") else "classes"
+    rows = made(kind, classes=3 if objective.startswith("multi") else 2, n=500)
+    first = pa.array([None if i % 7 == 0 else v for i, v in enumerate(rows["a"].to_pylist())])
+    rows = rows.set_column(3, "a", first)
+    data = xgboost.DMatrix(
+        matrix(rows, ("a", "b")), rows["label"].to_numpy(), feature_names=["a", "b"]
+    )
+    parameters: dict[str, Any] = {"objective": objective, "max_depth": 3, "nthread": 1}
+    if objective.startswith("multi"):
+        parameters["num_class"] = 3
+    booster = xgboost.train(parameters, data, 20)
+    # Rounds after the best are there, and do not count.
+    booster.set_attr(best_iteration="4")
+    answer = boosted.predict(booster, ("a", "b"), rows)
+    expected = booster.predict(data, iteration_range=(0, 5))
+    if answer.proba is None:
+        assert answer.values.tolist() == expected.tolist()
+    else:
+        said = answer.proba if expected.ndim == 2 else answer.proba[:, 1]
+        assert said == pytest.approx(expected, abs=1e-7)
 
 
 def test_a_class_that_training_lacks_is_neither_learnt_nor_watched(tmp_path: Path) -> None:

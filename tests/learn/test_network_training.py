@@ -161,7 +161,7 @@ def test_a_fit_that_was_killed_goes_on_from_its_last_round_to_the_same_network(
 
     def fitted(kept: Records | None) -> Network:
         parameters = {**SMALL, "strategy": strategy}
-        model = estimators.fit(spark, "torch_mlp", "classes", fold, parameters, 3, kept)
+        model = estimators.fit(spark, "torch_mlp", "classes", fold, parameters, 3, records=kept)
         assert isinstance(model, Network)
         return model
 

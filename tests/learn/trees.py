@@ -46,7 +46,14 @@ class Trees:
         self.stop: Callable[[], None] = lambda: None
 
     def __call__(
-        self, _: object, name: str, kind: str, fold: Fold, parameters: Any, seed: int
+        self,
+        _: object,
+        name: str,
+        kind: str,
+        fold: Fold,
+        parameters: Any,
+        seed: int,
+        *_side_by_side: int,
     ) -> Tree:
         if self.made == self.stops_at:
             self.stop()

@@ -115,7 +115,7 @@ class Climb:
                 fold,
                 estimator.parameters,
                 task.seed,
-                self.tuner.records,
+                records=self.tuner.records,
             )
             test = self.sides.test(rung, fitted)
             answer = model.predict(spark, test)

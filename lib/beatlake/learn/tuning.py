@@ -251,7 +251,7 @@ class Tuner:
         ground = _Ground.of(self.sides, rung, tried[0], features)
 
         def made(place: int) -> Outcome:
-            outcome = self._fit(ground, tried[place])
+            outcome = self._fit(ground, tried[place], min(self.parallel, len(left)))
             self.records.keep(origins[place], outcome)
             return outcome
 
@@ -279,7 +279,7 @@ class Tuner:
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
-    def _fit(self, ground: _Ground, estimator: Estimator) -> Outcome:
+    def _fit(self, ground: _Ground, estimator: Estimator, side_by_side: int) -> Outcome:
         task = self.sides.task
         model = estimators.fit(
             self.spark,
@@ -288,6 +288,7 @@ class Tuner:
             ground.fold,
             estimator.parameters,
             task.seed,
+            side_by_side,
             self.records,
         )
         importances = {}

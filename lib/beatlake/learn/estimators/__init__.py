@@ -118,16 +118,20 @@ def fit(
     fold: Fold,
     parameters: Parameters,
     seed: int,
+    side_by_side: int = 1,
     records: Records | None = None,
 ) -> Model:
-    """Fit an estimator on a fold; one that trains in rounds may keep records of them.
+    """Fit an estimator on a fold.
+
+    Of cores it takes its share, where fits run side by side; one that trains in rounds may keep
+    records of them.
 
     Raises:
         ConfigError: a parameter is not known, or the session cannot do it.
         InputError: the estimator cannot take this label.
     """
     if name == "xgboost":
-        return boosted.fit(spark, kind, fold, parameters, seed)
+        return boosted.fit(spark, kind, fold, parameters, seed, side_by_side)
     if name in points.KNOWN:
         return points.fit(name, kind, fold, parameters)
     if name in networks.NAMES:

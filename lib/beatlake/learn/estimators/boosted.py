@@ -2,7 +2,8 @@
 
 Columns of numbers are given to XGBoost as they are, without assembling vectors. The number of
 workers is fixed by the task, so that a fit does not depend on the cores at hand: with one worker it
-is the same on every machine. Nothing is stored as pickle: parameters that hold code are refused.
+is the same on every machine, with however many threads. Nothing is stored as pickle: parameters
+that hold code are refused.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from beatlake.config import ConfigError
 from beatlake.learn.estimators.answer import Answer, Array, Parameters, matrix, refuse_unknown
 from beatlake.learn.folds import LABEL, ROW, WATCHES, WEIGHT, Fold
+from beatlake.session import cores_of_machine
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,6 +27,15 @@ if TYPE_CHECKING:
 
 BOOSTER = "booster.ubj"
 _SPARK = "spark"
+#: A fold is one file, in the order that its rows are to be fitted in: one worker gets it as it is.
+#: An adaptive plan would move all rows to tell XGBoost the number of partitions, and again to fit.
+_READING = {
+    "spark.sql.files.maxPartitionBytes": str(1 << 40),
+    "spark.sql.files.minPartitionNum": "1",
+    "spark.sql.adaptive.enabled": "false",
+}
+#: XGBoost takes twice as long to make its bins of batches of 10,000 rows.
+_BATCH_ROWS, _BATCH_VALUES = 100_000, 20_000_000
 #: Parameters that a task may set, by XGBoost's own names, and `workers`.
 KNOWN = frozenset(
     "n_estimators max_depth learning_rate subsample colsample_bytree colsample_bynode"
@@ -106,10 +117,9 @@ class Boosted:
 
 def predict(booster: xgboost.Booster, columns: tuple[str, ...], rows: pa.Table) -> Answer:
     """Predictions of a booster; of two classes or more with their probabilities."""
-    import xgboost
-
-    data = xgboost.DMatrix(matrix(rows, columns), feature_names=list(columns))
-    given = booster.predict(data, iteration_range=_rounds(booster))
+    given = booster.inplace_predict(
+        _floats(rows, columns), iteration_range=_rounds(booster), validate_features=False
+    )
     objective = str(_objective(booster))
     if objective.startswith("reg:"):
         return Answer(given.astype(np.float64))
@@ -117,6 +127,14 @@ def predict(booster: xgboost.Booster, columns: tuple[str, ...], rows: pa.Table) 
     proba = proba.astype(np.float64)
     proba = proba / proba.sum(axis=1, keepdims=True)
     return Answer(proba.argmax(axis=1), proba)
+
+
+def _floats(rows: pa.Table, columns: tuple[str, ...]) -> Array:
+    """The columns as one array of XGBoost's own precision, a row per row."""
+    made = np.empty((rows.num_rows, len(columns)), np.float32)
+    for place, name in enumerate(columns):
+        made[:, place] = rows.column(name).to_numpy(zero_copy_only=False)
+    return made
 
 
 def _rounds(booster: xgboost.Booster) -> tuple[int, int]:
@@ -133,7 +151,14 @@ def _learner(booster: xgboost.Booster) -> dict[str, Any]:
     return found
 
 
-def fit(spark: SparkSession, kind: str, fold: Fold, parameters: Parameters, seed: int) -> Boosted:
+def fit(
+    spark: SparkSession,
+    kind: str,
+    fold: Fold,
+    parameters: Parameters,
+    seed: int,
+    side_by_side: int = 1,
+) -> Boosted:
     """Fit on a fold.
 
     Args:
@@ -142,13 +167,13 @@ def fit(spark: SparkSession, kind: str, fold: Fold, parameters: Parameters, seed
         fold: whose validation rows decide when to stop, where ``early_stopping_rounds`` is set.
         parameters: of the task.
         seed: of the sampling.
+        side_by_side: how many fits share the cores.
 
     Raises:
         ConfigError: a parameter is not known, more workers are wanted than there are slots, or the
             session is one of Spark Connect.
     """
     from pyspark.sql import functions as F
-    from xgboost.spark import SparkXGBClassifier, SparkXGBRegressor
 
     check(parameters)
     settled = dict(parameters)
@@ -168,8 +193,9 @@ def fit(spark: SparkSession, kind: str, fold: Fold, parameters: Parameters, seed
         settled.pop("early_stopping_rounds", None)
     if watched:
         settled["validation_indicator_col"] = WATCHES
-    kind_of: Any = SparkXGBClassifier if kind == "classes" else SparkXGBRegressor
-    estimator = kind_of(
+    cores, _ = cores_of_machine(spark)
+    threads = max(1, cores // (workers * side_by_side))
+    estimator = _estimator(kind, threads, max(1, len(fold.classes)))(
         features_col=list(fold.columns),
         label_col=LABEL,
         weight_col=WEIGHT,
@@ -181,11 +207,12 @@ def fit(spark: SparkSession, kind: str, fold: Fold, parameters: Parameters, seed
         verbose=False,
         **settled,
     )
-    frame = spark.read.parquet(str(fold.path))
+    frame = _reading(spark, len(fold.columns)).read.parquet(str(fold.path))
     if not watched:
         frame = frame.filter(~F.col(WATCHES))
-    # Rows meet a worker by their name and in its order, whatever the number of cores.
-    frame = frame.repartition(workers, ROW).sortWithinPartitions(ROW)
+    if workers > 1:
+        # Rows meet a worker by their name and in its order, whatever the number of cores.
+        frame = frame.repartition(workers, ROW).sortWithinPartitions(ROW)
     # Each fit would tell its parameters and end on the terminal.
     logging.getLogger("XGBoost-PySpark").setLevel(logging.WARNING)
     model = estimator.fit(frame)
@@ -193,6 +220,44 @@ def fit(spark: SparkSession, kind: str, fold: Fold, parameters: Parameters, seed
     booster.set_param({"nthread": 1})
     booster.feature_names = list(fold.columns)
     return Boosted(booster, fold.columns, model)
+
+
+def _reading(spark: SparkSession, columns: int) -> SparkSession:
+    """A session that reads a fold in one partition, in the file's order and in large batches.
+
+    It shares everything but its settings with the given one, which may be somebody else's.
+    """
+    from pyspark import RDD
+
+    # The last session that was made would be the one that RDDs become frames of.
+    kept = RDD.toDF
+    reading = spark.newSession()
+    RDD.toDF = kept  # type: ignore[method-assign]
+    batch = str(max(1, min(_BATCH_ROWS, _BATCH_VALUES // columns)))
+    for key, value in {**_READING, "spark.sql.execution.arrow.maxRecordsPerBatch": batch}.items():
+        reading.conf.set(key, value)
+    return reading
+
+
+def _estimator(kind: str, threads: int, classes: int) -> Any:
+    """XGBoost's estimator for Spark, whose workers train with so many threads.
+
+    By itself it takes `spark.task.cpus` for their number, which holds for all tasks of a session,
+    so that whatever else Spark does would run on a core less for each. It also reads all labels to
+    count the classes, which are known.
+    """
+    from xgboost.spark import SparkXGBClassifier, SparkXGBRegressor
+    from xgboost.spark.data import alias
+
+    kind_of: Any = SparkXGBClassifier if kind == "classes" else SparkXGBRegressor
+
+    class Told(kind_of):  # type: ignore[misc]
+        def _get_xgb_parameters(self, dataset: Any) -> tuple[dict[str, Any], ...]:
+            labels = dataset.sparkSession.range(0, classes, 1, 1).toDF(alias.label)
+            booster, training, data = super()._get_xgb_parameters(labels)
+            return {**booster, "nthread": threads}, training, {**data, "nthread": threads}
+
+    return Told
 
 
 def check(parameters: Parameters) -> None:
