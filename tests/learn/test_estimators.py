@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +26,7 @@ from beatlake.learn import estimators, folds
 from beatlake.learn.estimators import boosted, spark_ml
 from beatlake.learn.estimators.answer import matrix
 from beatlake.learn.folds import Fold
+from beatlake.workers import Threads
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -276,6 +281,27 @@ def test_trees_do_not_depend_on_how_a_fold_is_cut_or_on_threads(
     assert threads == [2, 1]
     pq.write_table(rows.take(np.arange(1000)[::-1]), fold.path)
     assert xgboost_of(spark, fold) != whole
+
+
+def test_a_worker_of_spark_lets_xgboost_have_its_threads() -> None:
+    """Spark tells its Python workers to have one, and XGBoost takes no more than that."""
+    arriving = (
+        "import pickle, sys; given = pickle.loads(bytes.fromhex(sys.argv[1]))['nthread'];"
+        "from threadpoolctl import threadpool_info;"
+        "print(type(given).__name__, given, *(each['num_threads'] for each in threadpool_info()"
+        " if each['user_api'] == 'openmp'))"
+    )
+    sent = pickle.dumps({"nthread": Threads(2)})
+    said = subprocess.run(
+        [sys.executable, "-c", arriving, sent.hex()],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    kind, number, *allowed = said.split()
+    assert (kind, number) == ("int", "2")
+    assert allowed and set(allowed) == {"2"}
 
 
 def test_a_fold_of_many_megabytes_is_read_in_one_partition(

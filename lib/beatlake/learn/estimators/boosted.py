@@ -19,6 +19,7 @@ from beatlake.config import ConfigError
 from beatlake.learn.estimators.answer import Answer, Array, Parameters, matrix, refuse_unknown
 from beatlake.learn.folds import LABEL, ROW, WATCHES, WEIGHT, Fold
 from beatlake.session import cores_of_machine
+from beatlake.workers import Threads
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -255,7 +256,8 @@ def _estimator(kind: str, threads: int, classes: int) -> Any:
         def _get_xgb_parameters(self, dataset: Any) -> tuple[dict[str, Any], ...]:
             labels = dataset.sparkSession.range(0, classes, 1, 1).toDF(alias.label)
             booster, training, data = super()._get_xgb_parameters(labels)
-            return {**booster, "nthread": threads}, training, {**data, "nthread": threads}
+            number = Threads(threads)
+            return {**booster, "nthread": number}, training, {**data, "nthread": number}
 
     return Told
 
