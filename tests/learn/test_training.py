@@ -167,6 +167,8 @@ def test_the_promoted_model_is_the_champion_and_can_be_rolled_back(
     assert "no champion" in capsys.readouterr().err
     for version in (1, 2):
         assert command("models", "promote", "songs", str(version), "--lake", lake) == 0
+        verdict = promotion.choose(Lake(lake), "songs", version).manifest.verdict
+        assert capsys.readouterr().out.splitlines()[-1] == verdict != ""
         (champion,) = (
             row
             for row in shown(capsys, "models", "list", "--lake", lake, "--format", "json")

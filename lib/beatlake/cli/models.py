@@ -130,8 +130,11 @@ def promote(
     from beatlake.lake import Lake
     from beatlake.learn import promotion
 
-    promotion.promote(Lake(lake), task, version)
+    found = promotion.promote(Lake(lake), task, version)
     typer.echo(console.clean(f"Version {version} is the champion of {task}."))
+    # A champion is the best there is, and may be worse than a baseline.
+    if found.manifest.verdict:
+        typer.echo(console.clean(found.manifest.verdict))
 
 
 @models.command("rollback")

@@ -35,8 +35,8 @@ def choose(lake: Lake, task: str, version: int | None = None) -> Registered:
     return found
 
 
-def promote(lake: Lake, task: str, version: int) -> None:
-    """Make a version the champion of its task, in one commit to `ml.models`.
+def promote(lake: Lake, task: str, version: int) -> Registered:
+    """Make a version the champion of its task, in one commit to `ml.models`; the model.
 
     Raises:
         ModelError: it is not there or not whole, a gate was broken that nobody acknowledged, or it
@@ -56,6 +56,7 @@ def promote(lake: Lake, task: str, version: int) -> None:
         return [_again(row, "promoted")]
 
     registry.commit(lake, _stamp(found), made)
+    return found
 
 
 def roll_back(lake: Lake, task: str) -> int:
