@@ -9,7 +9,7 @@ import pytest
 from tiny_lake import YEARS, TinyLake
 
 import beatlake
-from beatlake.learn.engine import database
+from beatlake.learn.engine import connected, database
 from beatlake.reading import OpenLake, answers
 from beatlake.reading.engine import connect
 from beatlake.reading.errors import ReadingError
@@ -228,7 +228,7 @@ def test_no_progress_is_printed_among_answers(tmp_path: Path) -> None:
     """DuckDB 2 draws a bar on standard output for a query of two seconds, a terminal or not."""
     asked = "SELECT current_setting('enable_progress_bar')"
     with database(tmp_path) as learning:
-        for connection in (connect(), learning):
+        for connection in (connect(), learning, connected()):
             assert connection.execute(asked).fetchall() == [(False,)]
             assert connection.cursor().execute(asked).fetchall() == [(False,)]
 

@@ -25,15 +25,19 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
+def connected(place: str = ":memory:", **config: str | int) -> duckdb.DuckDBPyConnection:
+    """A database, which prints no bar of progress among what a command answers."""
+    connection = duckdb.connect(place, config={**_CONFIG, **config})
+    connection.execute("SET enable_progress_bar = false")
+    return connection
+
+
 @contextmanager
 def database(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database that keeps what does not fit into memory in a folder."""
-    connection = duckdb.connect(
-        str(scratch / "rows.duckdb"), config={**_CONFIG, "temp_directory": str(scratch / "spill")}
-    )
+    connection = connected(str(scratch / "rows.duckdb"), temp_directory=str(scratch / "spill"))
     try:
-        # A bar of progress would be printed among what a command answers.
-        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        connection.execute("SET TimeZone = 'UTC'")
         yield connection
     finally:
         connection.close()

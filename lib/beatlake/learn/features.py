@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from beatlake.errors import InputError
 from beatlake.learn.columns import TEXTS
-from beatlake.learn.engine import quoted, text
+from beatlake.learn.engine import connected, quoted, text
 from beatlake.learn.splits import FITTING, Rung
 from beatlake.learn.task import Feature
 
@@ -336,7 +336,7 @@ def _pre(name: str, raw: str) -> str:
 
 def _applied(name: str, values: Array) -> Array:
     """What the SQL of a transform gives for numbers, so that there is one definition of it."""
-    connection = duckdb.connect(":memory:", config={"python_enable_replacements": False})
+    connection = connected()
     try:
         connection.register("numbers", pa.table({"x": pa.array(values, from_pandas=True)}))
         found = connection.sql(f"SELECT {_pre(name, 'x')} AS y FROM numbers").to_arrow_table()

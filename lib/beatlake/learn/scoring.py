@@ -19,7 +19,7 @@ import pyarrow as pa
 from beatlake.errors import InputError
 from beatlake.learn import estimators, pieces, rows
 from beatlake.learn.columns import TEXTS
-from beatlake.learn.engine import database, quoted, text
+from beatlake.learn.engine import connected, database, quoted, text
 from beatlake.learn.estimators import Local
 from beatlake.learn.estimators.answer import Answer, Array
 from beatlake.learn.estimators.boosted import Boosted
@@ -176,17 +176,13 @@ class _Score:
 
 def columns_of(table: pa.Table, read: rows.Values, select: str) -> pa.Table:
     """The name and a model's columns of every row of a table; columns that it lacks are null."""
-    import duckdb
-
     there = {name.lower() for name in table.column_names}
     given = (
         f"{quoted(name) if name.lower() in there else 'NULL'}::{kind} AS {quoted(name)}"
         for name, kind in read.types.items()
     )
     values = ", ".join((f"{read.row_id} AS row_id", *read.features))
-    connection = duckdb.connect(
-        ":memory:", config={"threads": 1, "python_enable_replacements": False}
-    )
+    connection = connected(threads=1)
     try:
         # As where the model learnt: the name of a row may be made of a time.
         connection.execute("SET TimeZone = 'UTC'")
