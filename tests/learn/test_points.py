@@ -13,7 +13,7 @@ import pytest
 
 from beatlake.config import ConfigError
 from beatlake.errors import InputError
-from beatlake.learn import folds, rows, scoring
+from beatlake.learn import estimators, folds, pieces, rows, scoring
 from beatlake.learn.estimators import points
 from beatlake.learn.estimators.points import Points
 from beatlake.learn.folds import Fold
@@ -148,20 +148,25 @@ def test_saved_points_answer_the_same_here_and_in_a_worker(tmp_path: Path) -> No
     known, asked = made(300), made(50, seed=6)
     model = points.fit("nearest_neighbours", "classes", fold_of(known, tmp_path), {})
     model.save(tmp_path)
-    again = Points.load(tmp_path, COLUMNS)
+    again = estimators.load(tmp_path, "nearest_neighbours", "classes", COLUMNS)
+    assert isinstance(again, Points)
     assert again.about == model.about
     answer = model.predict(None, asked)
     assert again.predict(None, asked).proba.tolist() == answer.proba.tolist()
     assert pq.read_schema(tmp_path / "points.parquet").names == [*COLUMNS, "label", "weight"]
-    work = scoring._Score(
-        rows.Values("row_id", tuple(f'"{name}" AS "f_{name}"' for name in COLUMNS)),
+    path = str(tmp_path / "asked.parquet")
+    pq.write_table(asked, path)
+    compute = scoring._Compute(
+        rows.Values(
+            "row_id",
+            tuple(f'"{name}" AS "f_{name}"' for name in COLUMNS),
+            {"row_id": "VARCHAR", **dict.fromkeys(COLUMNS, "DOUBLE")},
+        ),
         ", ".join(f'f_{name} AS "{name}"' for name in COLUMNS),
-        Points,
-        model.content(),
-        COLUMNS,
-        ("x", "y", "z"),
+        pieces.shares([path]),
     )
-    scored = pa.Table.from_batches(work(asked.to_batches()))
+    work = scoring._Score(compute, Points, model.content(), COLUMNS, ("x", "y", "z"))
+    scored = pa.Table.from_batches(work([pa.record_batch({"id": [0]})]))
     assert scored.column("predicted").to_pylist() == ["xyz"[code] for code in answer.values]
 
 

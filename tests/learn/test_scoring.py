@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import songs
 
-from beatlake.learn import pieces, rows, scoring, source, task
+from beatlake.learn import pieces, rows, scoring, source, task_files
 from beatlake.learn.engine import database
 from beatlake.learn.source import Source
 
@@ -78,7 +78,7 @@ def test_files_that_differ_are_read_as_where_the_model_learnt(key: bool, tmp_pat
     folder.mkdir()
     in_files(folder)
     text = songs.TASK + ("table: {row_key: [track, title]}\n" if key else "")
-    asked = task.parse(text, "songs")
+    asked = task_files.parse(text, "songs")
     given: Source = source.path(folder, asked.table)
     with database(tmp_path) as connection:
         values = rows.values(connection, asked, given)

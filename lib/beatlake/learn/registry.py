@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from beatlake.errors import InputError
 from beatlake.lake import APPLICATION, Committed, Lake, OvertakenError, Stamp
 from beatlake.learn import estimators
-from beatlake.learn.estimators import Model
+from beatlake.learn.estimators import Local, Model
 from beatlake.learn.features import FittedFeatures
 from beatlake.learn.judgement.scores import LESS_IS_BETTER
 from beatlake.learn.task import Task
@@ -92,6 +92,10 @@ class Registered:
         return estimators.load(
             self.folder, self.manifest.estimator, self.manifest.kind, tuple(self.manifest.columns)
         )
+
+    def stored(self) -> tuple[type[Local], bytes]:
+        """The class and the content of a model that predicts without Spark, for workers."""
+        return estimators.stored(self.folder, self.manifest.estimator)
 
 
 def folder_of(lake: Lake, task: str, version: int) -> Path:

@@ -89,9 +89,8 @@ def score_table(spark: SparkSession, found: Registered, source: Source, output: 
         if needs_spark(found):
             written = write_frame(_scored(found, compute, tasks), target)
         else:
-            local = cast("Local", found.load())
             columns = tuple(found.manifest.columns)
-            work = _Score(compute, type(local), local.content(), columns, _known(found))
+            work = _Score(compute, *found.stored(), columns, _known(found))
             written = write_frame(tasks, target, work)
     return sum(file.rows for file in written)
 

@@ -29,6 +29,7 @@ __all__ = [
     "load",
     "needs_spark",
     "sampled",
+    "stored",
     "watched",
 ]
 #: Estimators that rank features by coefficients, and those that do not rank them.
@@ -139,8 +140,15 @@ def fit(
     return spark_ml.fit(spark, name, kind, fold, parameters, seed)
 
 
+def stored(folder: Path, name: str) -> tuple[type[Local], bytes]:
+    """The class and the saved content of a model that predicts without Spark: it is not parsed."""
+    kind_of = _local()[name]
+    return kind_of, (folder / kind_of.FILE).read_bytes()
+
+
 def load(folder: Path, name: str, kind: str, columns: tuple[str, ...]) -> Model:
     """A saved model; see `needs_spark` for those that need a session."""
-    if name in _local():
-        return _local()[name].load(folder, columns)
+    if not needs_spark(name):
+        kind_of, content = stored(folder, name)
+        return kind_of.parse(content, columns)
     return spark_ml.SparkModel.load(folder, name, kind, columns)

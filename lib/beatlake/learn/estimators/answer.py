@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -52,16 +52,14 @@ class Model(Protocol):
 class Local(Model, Protocol):
     """A model that predicts without Spark, and travels to workers as the content of its file."""
 
+    FILE: ClassVar[str]
+
     def content(self) -> bytes:
         """The file that holds the model."""
 
     @classmethod
     def parse(cls, content: bytes, columns: tuple[str, ...]) -> Local:
         """The model that a file's content holds."""
-
-    @classmethod
-    def load(cls, folder: Path, columns: tuple[str, ...]) -> Local:
-        """The model that `save` wrote."""
 
 
 def matrix(rows: pa.Table, columns: Iterable[str]) -> Array:

@@ -48,6 +48,8 @@ KNOWN = frozenset(
 class Boosted:
     """A fitted booster, with the Spark model that it came from where it was just fitted."""
 
+    FILE = BOOSTER
+
     def __init__(self, booster: xgboost.Booster, columns: tuple[str, ...], spark_model: Any = None):
         """Hold a booster whose features are the columns in order."""
         self.booster = booster
@@ -95,11 +97,6 @@ class Boosted:
             "importances": dict(zip(self.columns, shares, strict=True)),
             "importance_by": "share of the total gain in training",
         }
-
-    @classmethod
-    def load(cls, folder: Path, columns: tuple[str, ...]) -> Boosted:
-        """The booster that `save` wrote; needs no Spark."""
-        return cls.parse((folder / BOOSTER).read_bytes(), columns)
 
     def content(self) -> bytes:
         """The booster as UBJ."""

@@ -72,6 +72,8 @@ class About:
 class Points:
     """Fitted points, with a label each."""
 
+    FILE = POINTS
+
     def __init__(self, table: pa.Table, columns: tuple[str, ...], about: About) -> None:
         """Hold a table of the columns, `label` and `weight`."""
         self.table = table
@@ -125,11 +127,6 @@ class Points:
         if about.radius is not None:
             return {**found, "eps": about.radius}
         return found
-
-    @classmethod
-    def load(cls, folder: Path, columns: tuple[str, ...]) -> Points:
-        """The points that `save` wrote; needs no Spark."""
-        return cls.parse((folder / POINTS).read_bytes(), columns)
 
     @classmethod
     def parse(cls, content: bytes, columns: tuple[str, ...]) -> Points:

@@ -63,6 +63,8 @@ class Fitted:
 class Network:
     """A fitted network."""
 
+    FILE = WEIGHTS
+
     def __init__(
         self, architecture: Architecture, weights: Arrays, fitted: Fitted | None = None
     ) -> None:
@@ -105,11 +107,6 @@ class Network:
         """How large the network is, how many rows it has seen, and how the fit went."""
         size = sum(array.size for array in self.weights.values())
         return {"weights": size, **(asdict(self._fitted) if self._fitted else {})}
-
-    @classmethod
-    def load(cls, folder: Path, columns: tuple[str, ...]) -> Network:
-        """The network that `save` wrote; needs no Spark."""
-        return cls.parse((folder / WEIGHTS).read_bytes(), columns)
 
     @classmethod
     def parse(cls, content: bytes, columns: tuple[str, ...]) -> Network:
