@@ -22,7 +22,7 @@ from beatlake.learn.estimators.networks.learner import Learning, process
 from beatlake.learn.estimators.networks.rounds import Record, State
 from beatlake.learn.estimators.networks.settings import NetworkSettings, settled
 from beatlake.learn.estimators.networks.shards import Moments, Shard, spool
-from beatlake.learn.estimators.networks.strategies import train
+from beatlake.learn.estimators.networks.strategies import check_slots, train
 from beatlake.learn.estimators.networks.weights import packed, unpacked
 from beatlake.learn.folds import Fold
 from beatlake.learn.records import Records
@@ -171,6 +171,7 @@ def fit(
     """
     check_installed()
     settings = settled(name, parameters)
+    check_slots(spark, settings)
     architecture = Architecture.of(
         name, kind, fold.columns, fold.categories, len(fold.classes), settings
     )

@@ -22,6 +22,7 @@ from beatlake.config import ConfigError
 from beatlake.learn.estimators.networks.architecture import Arrays
 from beatlake.learn.estimators.networks.learner import Learner, Learning
 from beatlake.learn.estimators.networks.rounds import Record, State, run
+from beatlake.learn.estimators.networks.settings import NetworkSettings
 from beatlake.learn.estimators.networks.shards import Shard
 from beatlake.learn.estimators.networks.weights import packed, unpacked
 from beatlake.workers import forget_archives
@@ -53,10 +54,30 @@ def train(
         record: is given the state after each round.
 
     Raises:
-        ConfigError: this Spark cannot run so many processes at once.
         InputError: the training diverged.
     """
     return STRATEGIES[learning.settings.strategy](spark, learning, shards, start, record)
+
+
+def check_slots(spark: SparkSession, settings: NetworkSettings) -> None:
+    """Find a task slot for every process that is to step together with others.
+
+    Raises:
+        ConfigError: there are fewer, or Spark has no tasks that start together.
+    """
+    if settings.strategy != "data_parallel":
+        return
+    context = getattr(spark, "sparkContext", None)
+    if context is None or "connect" in type(spark).__module__:
+        raise ConfigError(
+            "data_parallel needs a classic Spark session with barrier tasks; Spark Connect and"
+            " serverless compute have none. Take strategy: federated."
+        )
+    if settings.workers > context.defaultParallelism:
+        raise ConfigError(
+            f"data_parallel is to have {settings.workers} workers, and Spark has"
+            f" {context.defaultParallelism} slots."
+        )
 
 
 def _watched(shards: Sequence[Shard]) -> bool:
@@ -204,17 +225,6 @@ def data_parallel(
     """Train in processes that step together, one for each task slot that is asked for."""
     from pyspark.ml.torch.distributor import TorchDistributor
 
-    context = getattr(spark, "sparkContext", None)
-    if context is None or "connect" in type(spark).__module__:
-        raise ConfigError(
-            "data_parallel needs a classic Spark session with barrier tasks; Spark Connect and"
-            " serverless compute have none. Take strategy: federated."
-        )
-    if len(shards) > context.defaultParallelism:
-        raise ConfigError(
-            f"data_parallel is to have {len(shards)} workers, and Spark has"
-            f" {context.defaultParallelism} slots."
-        )
     distributor = TorchDistributor(len(shards), local_mode=False, use_gpu=False)
     found = distributor.run(together, learning, tuple(shards), start.content(), record)
     assert found is not None

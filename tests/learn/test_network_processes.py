@@ -1,0 +1,180 @@
+"""Networks among processes: steps that are taken together, tasks that are lost, memory, a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import tables
+
+from beatlake.config import ConfigError
+from beatlake.learn import estimators
+from beatlake.learn.estimators.networks.network import Network
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytest.importorskip("torch", reason="networks need the extra torch: make torch")
+pytest.importorskip("safetensors", reason="networks need the extra torch: make torch")
+
+HERE = Path(__file__).parent
+SMALL: dict[str, Any] = {"hidden": (12,), "epochs": 4, "batch_size": 64, "dropout": 0.0}
+#: Fits in a session of its own on the fold that `tables` makes; `fitted` gives a network's bytes.
+PRELUDE = f"""
+import json, sys
+from pathlib import Path
+sys.path.insert(0, {str(HERE)!r})
+import tables
+from beatlake.learn import estimators
+from beatlake.learn.estimators.networks import shards, strategies
+from beatlake.learn.records import Records
+from beatlake.session import SparkSettings, session, stop
+
+folder = Path(sys.argv[1])
+fold = tables.fold_of(tables.made("classes"), "classes", folder, watched=True)
+parameters = {{"hidden": (12,), "epochs": 4, "batch_size": 64, "strategy": "federated"}}
+
+def fitted(spark, records=None):
+    model = estimators.fit(spark, "torch_mlp", "classes", fold, parameters, 3, records)
+    return model.content().hex()
+"""
+
+
+def python(code: str, *arguments: str | Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environ},
+        start_new_session=True,
+    )
+
+
+def test_more_processes_than_slots_are_refused_before_spark_waits(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    fold = tables.fold_of(tables.made("classes"), "classes", tmp_path)
+    with pytest.raises(ConfigError, match="3 workers, and Spark has 2 slots"):
+        parameters = {**SMALL, "strategy": "data_parallel", "workers": 3}
+        estimators.fit(spark, "torch_mlp", "classes", fold, parameters, 1)
+
+
+@pytest.mark.full
+def test_processes_that_step_together_come_near_to_one_and_alone_are_one(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    fold = tables.fold_of(tables.made("classes", 2000), "classes", tmp_path, watched=True)
+
+    def fitted(**more: Any) -> Network:
+        parameters = {**SMALL, "learning_rate": 0.01, **more}
+        model = estimators.fit(spark, "torch_mlp", "classes", fold, parameters, 3)
+        assert isinstance(model, Network)
+        return model
+
+    one = fitted()
+    assert fitted(strategy="data_parallel", workers=1).content() == one.content()
+    two = [fitted(strategy="data_parallel", workers=2) for _ in range(2)]
+    assert two[0].content() == two[1].content()
+    assert two[0].content() != one.content()
+    losses = [model.facts()["losses"][-1] for model in (one, two[0])]
+    assert losses[1] == pytest.approx(losses[0], rel=0.1)
+
+
+@pytest.mark.full
+def test_a_task_that_is_lost_and_tried_again_changes_nothing(tmp_path: Path) -> None:
+    """The first try of every second task does all its work, and is lost at its end."""
+    code = f"""{PRELUDE}
+class Lost:
+    def __init__(self, task):
+        self.task = task
+
+    def __call__(self, batches):
+        from pyspark import TaskContext
+
+        found = list(self.task(batches))
+        context = TaskContext.get()
+        if context.attemptNumber() == 0 and context.partitionId() == 1:
+            Path({str(tmp_path)!r}, "lost").open("a").write("x")
+            raise RuntimeError("lost")
+        yield from found
+
+extra = {{"spark.master": "local[2,4]"}}
+spark = session(SparkSettings(cores=2, memory="2g", extra=extra))
+expected = fitted(spark)
+spool, train = shards._Spool, strategies._Train
+shards._Spool = lambda *given: Lost(spool(*given))
+strategies._Train = lambda *given: Lost(train(*given))
+found = fitted(spark)
+stop(spark)
+print(found == expected)
+"""
+    done = python(code, tmp_path)
+    assert done.stdout == "True\n", done.stderr[-2000:]
+    # The spooling, and four rounds.
+    assert (tmp_path / "lost").read_text() == "x" * 5
+
+
+@pytest.mark.full
+def test_a_training_that_is_killed_goes_on_to_the_same_network(tmp_path: Path) -> None:
+    code = f"""{PRELUDE}
+spark = session(SparkSettings(cores=2, memory="2g"))
+kept = Records(folder / "records", {{}}) if sys.argv[2] == "kept" else None
+print(fitted(spark, kept))
+stop(spark)
+"""
+    expected = python(code, tmp_path, "not")
+    assert expected.returncode == 0, expected.stderr[-2000:]
+    killed = python(code, tmp_path, "kept", BEATLAKE_FAILPOINT="after:round 2")
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list((tmp_path / "records").iterdir())) == 1
+    # The first round would stop it, were it made again.
+    again = python(code, tmp_path, "kept", BEATLAKE_FAILPOINT="after:round 1")
+    assert again.returncode == 0, again.stderr[-2000:]
+    assert again.stdout == expected.stdout
+
+
+@pytest.mark.full
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    code = f"""if True:
+        import json, resource, sys
+        from pathlib import Path
+        sys.path.insert(0, {str(HERE)!r})
+        import numpy as np
+        from beatlake.learn.estimators.networks.architecture import Architecture
+        from beatlake.learn.estimators.networks.learner import Learner, Learning
+        from beatlake.learn.estimators.networks.settings import NetworkSettings
+        from beatlake.learn.estimators.networks.shards import Rows, Shard, _Writer
+
+        folder, batches = Path(sys.argv[1]), int(sys.argv[2])
+        random = np.random.default_rng(1)
+        with _Writer(folder / "train-0.arrow") as train, _Writer(folder / "watch-0.arrow"):
+            for _ in range(batches):
+                numbers = random.normal(size=(10_000, 40)).astype(np.float32)
+                label = (numbers[:, 0] > 0).astype(float)
+                weight = np.ones(10_000, np.float32)
+                train.add(Rows(numbers, np.zeros((10_000, 0), np.int64), label, weight))
+        settings = NetworkSettings(hidden=(16,), batch_size=2048)
+        names = tuple(f"x{{i}}" for i in range(40))
+        of = Architecture.of("torch_mlp", "classes", names, (), 2, settings)
+        shard = Shard(0, folder, train.rows, 0, 0.0, 0.0, "")
+        Learner(Learning(of, settings, 1), shard, 2048).epoch(0, of.initial(1), {{}})
+        size = shard.training.path.stat().st_size
+        print(json.dumps([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, size / 2**20]))
+    """
+    found = []
+    for batches in (20, 100):
+        place = tmp_path / str(batches)
+        place.mkdir()
+        done = python(code, place, str(batches))
+        assert done.returncode == 0, done.stderr
+        found.append(json.loads(done.stdout))
+    (few_mb, small_mb), (many_mb, large_mb) = found
+    assert large_mb - small_mb > 120
+    assert many_mb - few_mb < 25
