@@ -54,6 +54,7 @@ class Trees:
         parameters: Any,
         seed: int,
         *_side_by_side: int,
+        **_records: object,
     ) -> Tree:
         if self.made == self.stops_at:
             self.stop()

@@ -289,7 +289,7 @@ class Tuner:
             estimator.parameters,
             task.seed,
             side_by_side,
-            self.records,
+            records=self.records,
         )
         importances = {}
         if estimator.elimination:
