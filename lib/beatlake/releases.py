@@ -163,16 +163,22 @@ def _text(release: Release) -> str:
     return json.dumps(release.model_dump(mode="json"), indent=1)
 
 
-def replace(path: Path, text: str) -> None:
-    """Write a file by rename, so that it is always whole."""
+def replace(path: Path, content: str | bytes, place: str | None = None) -> None:
+    """Write a file by rename, so that it is always whole.
+
+    Args:
+        path: the file.
+        content: bytes, or text that is written as UTF-8.
+        place: what failpoints call it; its name by default.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
             stream.flush()
             os.fsync(stream.fileno())
-        with committing(path.name):
+        with committing(place or path.name):
             os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

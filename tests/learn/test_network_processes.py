@@ -150,11 +150,12 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
         from beatlake.learn.estimators.networks.architecture import Architecture
         from beatlake.learn.estimators.networks.learner import Learner, Learning
         from beatlake.learn.estimators.networks.settings import NetworkSettings
-        from beatlake.learn.estimators.networks.shards import Rows, Shard, _Writer
+        from beatlake.learn.estimators.networks.shards import Shard
+        from beatlake.learn.estimators.networks.spooled import Rows, Writer
 
         folder, batches = Path(sys.argv[1]), int(sys.argv[2])
         random = np.random.default_rng(1)
-        with _Writer(folder / "train-0.arrow") as train, _Writer(folder / "watch-0.arrow"):
+        with Writer(folder / "train-0.arrow") as train, Writer(folder / "watch-0.arrow"):
             for _ in range(batches):
                 numbers = random.normal(size=(10_000, 40)).astype(np.float32)
                 label = (numbers[:, 0] > 0).astype(float)

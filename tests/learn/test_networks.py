@@ -27,7 +27,8 @@ from beatlake.learn.estimators.networks.learner import Learner, Learning
 from beatlake.learn.estimators.networks.network import Network
 from beatlake.learn.estimators.networks.rounds import Record, State, run
 from beatlake.learn.estimators.networks.settings import NetworkSettings
-from beatlake.learn.estimators.networks.shards import Rows, Shard, Spooled, _Writer
+from beatlake.learn.estimators.networks.shards import Shard
+from beatlake.learn.estimators.networks.spooled import Rows, Spooled, Writer
 from beatlake.learn.estimators.networks.weights import packed, unpacked
 
 torch = pytest.importorskip("torch", reason="networks need the extra torch: make torch")
@@ -51,7 +52,7 @@ def shard_of(rows: Rows, folder: Path, place: int = 0) -> Shard:
     """Rows that train, the first hundred of which watch as well."""
     folder.mkdir(exist_ok=True)
     for name, part in (("train", rows), ("watch", rows.take(slice(0, 100)))):
-        with _Writer(folder / f"{name}-{place}.arrow") as writer:
+        with Writer(folder / f"{name}-{place}.arrow") as writer:
             writer.add(part)
     return Shard(place, folder, len(rows), min(len(rows), 100), 0.0, 0.0, "")
 
@@ -126,7 +127,7 @@ def test_a_network_needs_neither_numbers_nor_categories(tmp_path: Path) -> None:
 def test_an_epoch_takes_every_row_once_in_an_order_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("beatlake.learn.estimators.networks.shards.CHUNK", 100)
+    monkeypatch.setattr("beatlake.learn.estimators.networks.spooled.CHUNK", 100)
     rows = rows_of(tables.made("number", 730), architecture())
     shard_of(rows, tmp_path / "s")
     spooled = Spooled(tmp_path / "s" / "train-0.arrow")

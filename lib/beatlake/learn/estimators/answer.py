@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
@@ -62,9 +62,20 @@ class Local(Model, Protocol):
         """The model that a file's content holds."""
 
 
-def matrix(rows: pa.Table, columns: Iterable[str]) -> Array:
-    """The columns of numbers as one array, a row per row."""
-    return np.column_stack([rows.column(c).to_numpy(zero_copy_only=False) for c in columns])
+def column(rows: pa.Table | pa.RecordBatch, name: str) -> Array:
+    """The values of a column."""
+    found: Array = rows.column(name).to_numpy(zero_copy_only=False)
+    return found
+
+
+def matrix(
+    rows: pa.Table | pa.RecordBatch, columns: Collection[str], dtype: npt.DTypeLike = np.float64
+) -> Array:
+    """The columns of numbers as one array of a type, a row per row."""
+    made = np.empty((rows.num_rows, len(columns)), dtype)
+    for place, name in enumerate(columns):
+        made[:, place] = column(rows, name)
+    return made
 
 
 def refuse_unknown(estimator: str, given: Iterable[str], known: Iterable[str]) -> None:

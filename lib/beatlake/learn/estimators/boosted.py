@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from beatlake.config import ConfigError
 from beatlake.learn.estimators.answer import Answer, Array, Parameters, matrix, refuse_unknown
+from beatlake.learn.estimators.barrier import check_slots
 from beatlake.learn.folds import LABEL, ROW, WATCHES, WEIGHT, Fold
 from beatlake.session import cores_of_machine
 from beatlake.workers import Threads
@@ -116,7 +116,7 @@ class Boosted:
 def predict(booster: xgboost.Booster, columns: tuple[str, ...], rows: pa.Table) -> Answer:
     """Predictions of a booster; of two classes or more with their probabilities."""
     given = booster.inplace_predict(
-        _floats(rows, columns), iteration_range=_rounds(booster), validate_features=False
+        matrix(rows, columns, np.float32), iteration_range=_rounds(booster), validate_features=False
     )
     objective = str(_objective(booster))
     if objective.startswith("reg:"):
@@ -125,14 +125,6 @@ def predict(booster: xgboost.Booster, columns: tuple[str, ...], rows: pa.Table) 
     proba = proba.astype(np.float64)
     proba = proba / proba.sum(axis=1, keepdims=True)
     return Answer(proba.argmax(axis=1), proba)
-
-
-def _floats(rows: pa.Table, columns: tuple[str, ...]) -> Array:
-    """The columns as one array of XGBoost's own precision, a row per row."""
-    made = np.empty((rows.num_rows, len(columns)), np.float32)
-    for place, name in enumerate(columns):
-        made[:, place] = rows.column(name).to_numpy(zero_copy_only=False)
-    return made
 
 
 def _rounds(booster: xgboost.Booster) -> tuple[int, int]:
@@ -176,16 +168,7 @@ def fit(
     check(parameters)
     settled = dict(parameters)
     workers = int(settled.pop("workers", 1))
-    slots = getattr(spark, "sparkContext", None)
-    if slots is None or "connect" in type(spark).__module__:
-        raise ConfigError(
-            "xgboost needs a classic Spark session with barrier tasks; Spark Connect and"
-            " serverless compute have none. Run it on a cluster or in embedded Spark."
-        )
-    if workers > slots.defaultParallelism:
-        raise ConfigError(
-            f"xgboost is to have {workers} workers, and Spark has {slots.defaultParallelism} slots."
-        )
+    check_slots(spark, "xgboost", workers, "Run it on a cluster or in embedded Spark.")
     watched = bool(settled.get("early_stopping_rounds")) and fold.watching > 0
     if not watched:
         settled.pop("early_stopping_rounds", None)

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
+from beatlake.learn.estimators.answer import column, matrix
 from beatlake.learn.estimators.networks.settings import NetworkSettings
 
 if TYPE_CHECKING:
@@ -92,18 +93,15 @@ class Architecture(BaseModel):
     def encoded(self, rows: pa.Table | pa.RecordBatch) -> tuple[Array, Array]:
         """Numbers (float32) and, for each category, the place of its value; 0 where it has none."""
         n = rows.num_rows
-        numbers = np.empty((n, len(self.numbers)), dtype=np.float32)
-        for i, name in enumerate(self.numbers):
-            numbers[:, i] = _column(rows, name)
         places = np.zeros((n, len(self.categories)), dtype=np.int64)
         for i, category in enumerate(self.categories):
             best = np.zeros(n)
             for place, name in enumerate(category, 1):
-                values = _column(rows, name)
+                values = column(rows, name)
                 # A resampler may have mixed two rows: the larger share counts.
                 places[values > best, i] = place
                 np.maximum(best, values, out=best)
-        return numbers, places
+        return matrix(rows, self.numbers, np.float32), places
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of every weight, by name."""
@@ -152,11 +150,6 @@ class Architecture(BaseModel):
                 values = random.uniform(-bound, bound, shape)
             found[name] = values.astype(np.float32)
         return found
-
-
-def _column(rows: pa.Table | pa.RecordBatch, name: str) -> Array:
-    found: Array = rows.column(name).to_numpy(zero_copy_only=False)
-    return found
 
 
 def forward(

@@ -16,7 +16,8 @@ import numpy as np
 
 from beatlake.learn.estimators.networks.architecture import Architecture, Arrays, forward
 from beatlake.learn.estimators.networks.settings import NetworkSettings
-from beatlake.learn.estimators.networks.shards import Rows, Shard
+from beatlake.learn.estimators.networks.shards import Shard
+from beatlake.learn.estimators.networks.spooled import Rows
 from beatlake.learn.judgement.bootstrap import seed_of
 
 

@@ -17,12 +17,14 @@ from pydantic import ValidationError
 
 from beatlake.errors import InputError, SetupError
 from beatlake.learn.estimators.answer import Answer, Parameters
+from beatlake.learn.estimators.barrier import check_slots
 from beatlake.learn.estimators.networks.architecture import Architecture, Arrays, forward
 from beatlake.learn.estimators.networks.learner import Learning, process
 from beatlake.learn.estimators.networks.rounds import Record, State
 from beatlake.learn.estimators.networks.settings import NetworkSettings, settled
-from beatlake.learn.estimators.networks.shards import Moments, Shard, spool
-from beatlake.learn.estimators.networks.strategies import check_slots, train
+from beatlake.learn.estimators.networks.shards import Shard, spool
+from beatlake.learn.estimators.networks.spooled import Moments
+from beatlake.learn.estimators.networks.strategies import train
 from beatlake.learn.estimators.networks.weights import packed, unpacked
 from beatlake.learn.folds import Fold
 from beatlake.learn.records import Records
@@ -171,7 +173,8 @@ def fit(
     """
     check_installed()
     settings = settled(name, parameters)
-    check_slots(spark, settings)
+    if settings.strategy == "data_parallel":
+        check_slots(spark, settings.strategy, settings.workers, "Take strategy: federated.")
     architecture = Architecture.of(
         name, kind, fold.columns, fold.categories, len(fold.classes), settings
     )

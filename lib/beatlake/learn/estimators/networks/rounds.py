@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from beatlake import releases
 from beatlake.errors import InputError
-from beatlake.failpoints import committing
 from beatlake.learn.estimators.networks.architecture import Arrays
 from beatlake.learn.estimators.networks.settings import NetworkSettings
 from beatlake.learn.estimators.networks.weights import packed, unpacked
@@ -102,20 +100,8 @@ class Record:
 
     def keep(self, state: State) -> None:
         """Write a state by one rename, so that it outlives this process."""
-        if self.path is None:
-            return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=".round-")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(state.content())
-                stream.flush()
-                os.fsync(stream.fileno())
-            with committing(f"round {state.rounds}"):
-                os.replace(temporary, self.path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        if self.path is not None:
+            releases.replace(self.path, state.content(), f"round {state.rounds}")
 
     def forget(self) -> None:
         """Remove the file: the training is done."""

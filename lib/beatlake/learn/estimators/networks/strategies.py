@@ -18,11 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from beatlake.config import ConfigError
 from beatlake.learn.estimators.networks.architecture import Arrays
 from beatlake.learn.estimators.networks.learner import Learner, Learning
 from beatlake.learn.estimators.networks.rounds import Record, State, run
-from beatlake.learn.estimators.networks.settings import NetworkSettings
 from beatlake.learn.estimators.networks.shards import Shard
 from beatlake.learn.estimators.networks.weights import packed, unpacked
 from beatlake.workers import forget_archives
@@ -59,27 +57,6 @@ def train(
     return STRATEGIES[learning.settings.strategy](spark, learning, shards, start, record)
 
 
-def check_slots(spark: SparkSession, settings: NetworkSettings) -> None:
-    """Find a task slot for every process that is to step together with others.
-
-    Raises:
-        ConfigError: there are fewer, or Spark has no tasks that start together.
-    """
-    if settings.strategy != "data_parallel":
-        return
-    context = getattr(spark, "sparkContext", None)
-    if context is None or "connect" in type(spark).__module__:
-        raise ConfigError(
-            "data_parallel needs a classic Spark session with barrier tasks; Spark Connect and"
-            " serverless compute have none. Take strategy: federated."
-        )
-    if settings.workers > context.defaultParallelism:
-        raise ConfigError(
-            f"data_parallel is to have {settings.workers} workers, and Spark has"
-            f" {context.defaultParallelism} slots."
-        )
-
-
 def _watched(shards: Sequence[Shard]) -> bool:
     return any(shard.watching for shard in shards)
 
@@ -109,13 +86,13 @@ def federated(
 
     def advance(round_: int, weights: Arrays, moments: Arrays) -> tuple[Arrays, Arrays]:
         task = _Train(learning, tuple(shards), round_, packed(weights, {}))
-        found = _by_shard(spark, task, "shard int, rows long, weights binary", len(shards))
+        found = _by_shard(spark, task, "shard long, rows long, weights binary", len(shards))
         parts = [(row["rows"], unpacked(row["weights"])[0]) for row in found]
         return averaged(parts), {}
 
     def judge(weights: Arrays) -> tuple[float, float]:
         task = _Judge(learning, tuple(shards), packed(weights, {}))
-        found = _by_shard(spark, task, "shard int, loss double, weight double", len(shards))
+        found = _by_shard(spark, task, "shard long, loss double, weight double", len(shards))
         return sum(row["loss"] for row in found), sum(row["weight"] for row in found)
 
     watched = judge if _watched(shards) else None
@@ -168,14 +145,8 @@ class _Train:
             if shard.rows:
                 for epoch in self.learning.settings.epochs_of(self.round_):
                     weights, moments = learner.epoch(epoch, weights, moments)
-            yield pa.record_batch(
-                [
-                    pa.array([place], pa.int32()),
-                    pa.array([shard.rows], pa.int64()),
-                    pa.array([packed(weights, {})], pa.binary()),
-                ],
-                names=["shard", "rows", "weights"],
-            )
+            told = {"shard": place, "rows": shard.rows, "weights": packed(weights, {})}
+            yield pa.RecordBatch.from_pylist([told])
 
     @property
     def _batch(self) -> int:
@@ -200,14 +171,8 @@ class _Judge:
             loss, weight = Learner(self.learning, self.shards[place], 1).loss(
                 unpacked(self.content)[0]
             )
-            yield pa.record_batch(
-                [
-                    pa.array([place], pa.int32()),
-                    pa.array([loss], pa.float64()),
-                    pa.array([weight], pa.float64()),
-                ],
-                names=["shard", "loss", "weight"],
-            )
+            told = {"shard": place, "loss": loss, "weight": weight}
+            yield pa.RecordBatch.from_pylist([told])
 
 
 def _places(batches: Iterable[pa.RecordBatch]) -> Iterator[int]:
