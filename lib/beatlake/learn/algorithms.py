@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 #: Estimators by what they predict.
-CLASSIFIERS = (
+_Classifier: TypeAlias = Literal[
     "logistic_regression",
     "decision_tree",
     "random_forest",
@@ -19,8 +19,8 @@ CLASSIFIERS = (
     "xgboost",
     "torch_mlp",
     "torch_resnet",
-)
-REGRESSORS = (
+]
+_Regressor: TypeAlias = Literal[
     "linear_regression",
     "decision_tree",
     "random_forest",
@@ -29,8 +29,11 @@ REGRESSORS = (
     "xgboost",
     "torch_mlp",
     "torch_resnet",
-)
-CLUSTERERS = ("kmeans", "bisecting_kmeans", "gaussian_mixture", "birch", "dbscan")
+]
+_Clusterer: TypeAlias = Literal["kmeans", "bisecting_kmeans", "gaussian_mixture", "birch", "dbscan"]
+CLASSIFIERS: tuple[str, ...] = get_args(_Classifier)
+REGRESSORS: tuple[str, ...] = get_args(_Regressor)
+CLUSTERERS: tuple[str, ...] = get_args(_Clusterer)
 #: Those that take a number of clusters.
 SWEPT = CLUSTERERS[:4]
 #: What a parameter may be.
@@ -123,24 +126,7 @@ class Elimination(Part):
 class Estimator(Part):
     """An algorithm with its parameters, by the library's own names in snake case."""
 
-    name: Literal[
-        "logistic_regression",
-        "linear_regression",
-        "decision_tree",
-        "random_forest",
-        "gradient_boosted_trees",
-        "linear_svc",
-        "multilayer_perceptron",
-        "nearest_neighbours",
-        "xgboost",
-        "torch_mlp",
-        "torch_resnet",
-        "kmeans",
-        "bisecting_kmeans",
-        "gaussian_mixture",
-        "birch",
-        "dbscan",
-    ]
+    name: Literal[_Classifier, _Regressor, _Clusterer]
     parameters: dict[str, Value] = {}
     search: Search | None = None
     elimination: Elimination | None = None
