@@ -64,8 +64,8 @@ def main(source: Path, output: Path) -> None:
     sizes, cutting = Sizes.of(spark, settings.spark), Lock()
 
     @cache
-    def cut_by(table: str) -> Cut:
-        return ranges(spark, stored(table), "isrc", sizes)
+    def cut_by(table: str, column: str) -> Cut:
+        return ranges(spark, stored(table), column, sizes)
 
     def commit(table: str, work: Callable[[], Done] | None, stage: str) -> None:
         files = None if work is None else partial(_files, work)
@@ -74,7 +74,7 @@ def main(source: Path, output: Path) -> None:
 
     def run(stage: plan.Stage) -> None:
         with cutting:
-            cut = cut_by(stage.cut_by) if stage.cut_by else UNCUT
+            cut = cut_by(*stage.cut_by) if stage.cut_by else UNCUT
         tables = {table: stored(table, cut) for table in stage.inputs}
         context = Context(spark, tables, settings, inputs, lake.target, cut)
         for each in build(stage, context):

@@ -152,7 +152,8 @@ class DataFileWriters:
 
     def __init__(self, target: Target, bucket_by: str | None = None, cut: Cut = UNCUT) -> None:
         """For a table, which is cut by a column if one is named; nothing is written yet."""
-        self._target, self._bucket_by, self._cut = target, bucket_by, cut
+        self._target, self._cut = target, cut
+        self._bucket_by = None if cut == UNCUT else bucket_by
         self._writers: dict[int, DataFileWriter] = {}
         self._files = contextlib.ExitStack()
 
@@ -166,7 +167,7 @@ class DataFileWriters:
         Raises:
             ValueError: a column that may not be null is.
         """
-        if self._bucket_by is None or self._cut == UNCUT:
+        if self._bucket_by is None:
             self._file(0).add(rows)
             return
         numbers = self._cut.bucket_of(rows.column(self._bucket_by))
@@ -175,10 +176,9 @@ class DataFileWriters:
 
     def _file(self, bucket: int) -> DataFileWriter:
         if bucket not in self._writers:
-            begin = "part-" if self._cut == UNCUT else self._cut.file_name(bucket)
+            begin = "part-" if self._bucket_by is None else self._cut.file_name(bucket)
             size = min(_GROUP_BYTES, max(_LEAST_GROUP_BYTES, _TOGETHER_BYTES // self._cut.buckets))
-            by = None if self._cut == UNCUT else self._bucket_by
-            writer = DataFileWriter(self._target, begin, size, by)
+            writer = DataFileWriter(self._target, begin, size, self._bucket_by)
             self._writers[bucket] = self._files.enter_context(writer)
         return self._writers[bucket]
 

@@ -54,7 +54,7 @@ class Job:
     figures: dict[str, float | None] = field(default_factory=dict)
     accepted: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
-    cuts: dict[str, Cut] = field(default_factory=dict)
+    cuts: dict[tuple[str, str], Cut] = field(default_factory=dict)
     cutting: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -186,10 +186,9 @@ class Job:
             return UNCUT
         with self.cutting:
             if stage.cut_by not in self.cuts:
-                decides = self._stored(stage.cut_by)
-                by = registry.table(stage.outputs[0]).bucket_by
+                table, column = stage.cut_by
                 sizes = Sizes.of(spark, self.settings.spark)
-                self.cuts[stage.cut_by] = ranges(spark, decides, str(by), sizes)
+                self.cuts[stage.cut_by] = ranges(spark, self._stored(table), column, sizes)
             return self.cuts[stage.cut_by]
 
     def _audit(self, spark: SparkSession) -> None:

@@ -51,20 +51,20 @@ PUBLISH = "publish"
 class Stage:
     """A named step: the tables it reads, the tables it writes, what else decides its outputs.
 
-    ``cut_by`` is the table whose rows decide how the files of its outputs are cut, if they are. It
-    decides nothing of what they hold.
+    ``cut_by`` is the table whose values of a column decide how the files of its outputs are cut, if
+    they are, and the column. They decide nothing of what the outputs hold.
     """
 
     name: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     content: Mapping[str, Any] = field(default_factory=dict)
-    cut_by: str | None = None
+    cut_by: tuple[str, str] | None = None
 
     @property
     def needs(self) -> tuple[str, ...]:
         """All tables that must be there before it runs."""
-        return (*self.inputs, *filter(None, [self.cut_by]))
+        return self.inputs if self.cut_by is None else (*self.inputs, self.cut_by[0])
 
 
 def stages(settings: Settings, sha256: Mapping[str, str | None]) -> list[Stage]:
@@ -98,8 +98,9 @@ def stages(settings: Settings, sha256: Mapping[str, str | None]) -> list[Stage]:
     return [*ingest, *integrate, *aggregate]
 
 
-def _cut_by(table: str) -> str | None:
-    return "bronze.audio_features" if registry.table(table).bucket_by else None
+def _cut_by(table: str) -> tuple[str, str] | None:
+    column = registry.table(table).bucket_by
+    return None if column is None else ("bronze.audio_features", column)
 
 
 def _integrate(settings: Settings) -> list[tuple[str, tuple[str, ...], dict[str, Any]]]:
