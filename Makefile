@@ -113,8 +113,8 @@ dist: $(STAMP) ## the wheel, and the same package as .zip for Spark's workers
 .PHONY: lock
 lock: $(STAMP) ## resolve the dependencies anew into requirements/
 	@$(LOCK) --upgrade --group build --output-file requirements/build.lock
-	$(LOCK) --upgrade --extra local --extra learn --group dev --constraint requirements/build.lock \
-		--output-file requirements/dev.lock pyproject.toml
+	$(LOCK) --upgrade --extra local --extra learn --extra sound --group dev \
+		--constraint requirements/build.lock --output-file requirements/dev.lock pyproject.toml
 	$(LOCK) --upgrade --extra torch --constraint requirements/dev.lock \
 		--output-file requirements/torch.lock pyproject.toml
 
