@@ -35,7 +35,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 import beatlake
-from beatlake.buckets import bucket_in
+from beatlake.buckets import file_in
 
 TABLE = "silver.recordings"
 LISTED = ("isrc", "title", "artist_names", "bpm")
@@ -278,7 +278,7 @@ def main() -> int:
 
 
 def _cut_into(files: list[str]) -> str:
-    ways = {bucket_in(Path(file).name)[1] for file in files} - {""}
+    ways = {file_in(Path(file).name)[1] for file in files} - {""}
     groups = sum(pq.read_metadata(file).num_row_groups for file in files)
     return f"{len(files)} files of the cuts {sorted(ways)} with {groups} row groups"
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beatlake.buckets import UNCUT, Cut, bucket_in
+from beatlake.buckets import UNCUT, Cut, file_in
 from beatlake.datafiles import DataFileWriters, Target
+from beatlake.exchange.query import Stored, views_of
 
 TEXTS = st.lists(st.one_of(st.none(), st.text(max_size=20)), max_size=30)
 SCHEMA = pa.schema([pa.field("isrc", pa.string()), pa.field("number", pa.int64(), False)])
@@ -22,9 +23,9 @@ def chunked(texts: list[str | None]) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(texts, pa.string())])
 
 
-def plainly(text: str | None, bounds: list[bytes]) -> int:
+def plainly(text: str | None, bounds: list[str]) -> int:
     """The definition: how many bounds the first eight bytes reach."""
-    return sum((text or "").encode()[:8] >= bound for bound in bounds)
+    return sum((text or "").encode()[:8] >= bound.encode() for bound in bounds)
 
 
 @settings(deadline=None)
@@ -52,7 +53,7 @@ def test_buckets_get_about_as_many_keys_each_however_they_are_spread() -> None:
 
 def test_keys_that_begin_alike_share_a_bucket() -> None:
     cut = Cut.between(chunked(["ABCDEFGH1", "ABCDEFGH2", "ABCDEFGH3"]), 3)
-    assert cut == Cut((b"ABCDEFGH",))
+    assert cut == Cut(("ABCDEFGH",))
     assert cut.bucket_of(chunked(["ABCDEFGH0", "ABCDEFG", "ABCDEFGH9"])).tolist() == [1, 0, 1]
 
 
@@ -61,33 +62,62 @@ def test_there_is_one_bucket_where_there_are_no_keys() -> None:
         assert Cut.between(chunked(keys), 4) == UNCUT
 
 
-def test_each_file_holds_the_rows_of_the_bucket_that_its_name_says(tmp_path: Path) -> None:
+@pytest.mark.parametrize("together", [1, 3])
+def test_each_file_and_row_group_holds_the_rows_of_its_buckets(
+    together: int, tmp_path: Path
+) -> None:
     rows = pa.table(
         {"isrc": [f"QZ{n:04d}" if n % 7 else None for n in range(500)], "number": range(500)}
     )
-    cut = Cut.between(rows["isrc"], 4)
+    cut = Cut.between(rows["isrc"], 4, together)
     with DataFileWriters(Target(tmp_path, SCHEMA), "isrc", cut) as files:
         for begin in range(0, 500, 90):
             files.add(rows.slice(begin, 90))
         written = files.finish()
     assert sum(file.rows for file in written) == 500
     numbers: list[int] = []
-    for file in written:
-        found = pq.read_table(tmp_path / file.name)
-        bucket, name = bucket_in(file.name)
-        assert name == cut.name and cut.buckets == 4
-        assert set(cut.bucket_of(found["isrc"]).tolist()) == {bucket}
-        some = found["isrc"].drop_null().to_pylist()
+    seen: list[int] = []
+    for file in sorted(written, key=lambda file: file.name):
+        found = pq.ParquetFile(tmp_path / file.name)
+        number, name = file_in(file.name)
+        assert name == cut.name and (cut.buckets, cut.files) == (4, 4 // together + together // 3)
+        groups = [found.read_row_group(i) for i in range(found.num_row_groups)]
+        buckets = [set(cut.bucket_of(group["isrc"]).tolist()) for group in groups]
+        assert all(len(each) == 1 and min(each) // together == number for each in buckets)
+        seen += [bucket for each in buckets for bucket in each]
+        some = found.read()["isrc"].drop_null().to_pylist()
         assert (file.least, file.greatest) == (min(some), max(some))
-        numbers += found["number"].to_pylist()
+        numbers += found.read()["number"].to_pylist()
+    assert seen == [0, 1, 2, 3]
     assert sorted(numbers) == list(range(500))
+
+
+def test_bounds_are_texts_that_sql_orders_as_buckets_do(tmp_path: Path) -> None:
+    names = ["A", "Ö", "中", "é'", "\U0001f3b5", "zz", "ab\0c", ""]
+    texts = [None, *(f"{one}{other}" for one in names for other in names)]
+    rows = pa.table({"isrc": pa.array(texts, pa.string()), "number": range(len(texts))})
+    cut = Cut.between(rows["isrc"], 20, together=3)
+    assert cut.buckets > 10
+    with DataFileWriters(Target(tmp_path, SCHEMA), "isrc", cut) as files:
+        files.add(rows)
+        written = files.finish()
+    stored = Stored(SCHEMA, tuple(str(tmp_path / file.name) for file in written), len(rows))
+    stored = stored.as_cut("isrc", cut)
+    assert stored.cut == cut
+    found = []
+    for bucket in range(cut.buckets):
+        with views_of({"part": stored.bucket(bucket)}) as views:
+            for number, isrc in views.sql("SELECT number, isrc FROM part").fetchall():
+                assert plainly(isrc, list(cut.bounds)) == bucket
+                found.append(number)
+    assert sorted(found) == list(range(len(rows)))
 
 
 def test_no_file_of_a_task_that_fails_stays(tmp_path: Path) -> None:
     good = pa.table({"isrc": ["A", "B", "C"], "number": [1, 2, 3]})
     with (
         pytest.raises(ValueError, match="null"),
-        DataFileWriters(Target(tmp_path, SCHEMA), "isrc", Cut((b"B",))) as files,
+        DataFileWriters(Target(tmp_path, SCHEMA), "isrc", Cut(("B",))) as files,
     ):
         files.add(good)
         files.add(pa.table({"isrc": ["D"], "number": pa.array([None], pa.int64())}))

@@ -165,7 +165,7 @@ def test_a_data_file_of_a_failed_task_is_gone(tmp_path: Path) -> None:
 
     with pytest.raises(RuntimeError), DataFileWriter(target) as failing:
         failing.add(pa.table({"id": [3]}))
-        failing._write()
+        failing.write_some()
         raise RuntimeError
 
     assert [path.name for path in tmp_path.iterdir()] == [written.name]

@@ -1,9 +1,9 @@
-"""How a table is cut into ranges of a key, and how a data file says which range it holds.
+"""How a table is cut into ranges of a key, and how a data file says which ones it holds.
 
-A table may be cut into buckets by a column of texts: all rows of a key are in files of the same
-bucket, so that tables that are cut alike are joined bucket by bucket, without moving a row. Buckets
-are ranges, so that whoever looks for a key finds it in one file, by the least and greatest that
-each file states.
+A table may be cut into buckets by a column of texts, so that tables that are cut alike are joined
+bucket by bucket, without moving a row. Buckets are ranges of the key. Some that follow one another
+share a file, in which each has row groups of its own: whoever looks for a key finds it by the least
+and greatest that files and row groups state, and has few files to open.
 """
 
 from __future__ import annotations
@@ -26,65 +26,85 @@ _PREFIX = 8
 
 @dataclass(frozen=True)
 class Cut:
-    """How tables are cut: the least prefix of each bucket but the first, ascending.
+    """How tables are cut.
 
-    Without any, there is one bucket.
+    Args:
+        bounds: the least prefix of each bucket but the first, ascending. Without any, there is one.
+        together: how many buckets that follow one another share a file; the last may hold fewer.
     """
 
-    bounds: tuple[bytes, ...] = ()
+    bounds: tuple[str, ...] = ()
+    together: int = 1
 
     @classmethod
-    def between(cls, keys: pa.ChunkedArray, buckets: int) -> Cut:
+    def between(cls, keys: pa.ChunkedArray, buckets: int, together: int = 1) -> Cut:
         """As many buckets, or fewer where keys are too alike, that get about as many of the keys.
 
         >>> Cut.between(pa.chunked_array([["B", "D", None, "A", "C"]]), 2)
-        Cut(bounds=(b'C',))
+        Cut(bounds=('C',), together=1)
         """
         prefixes = np.sort(_prefixes(keys.drop_null()))
         places = [len(prefixes) * bucket // buckets for bucket in range(1, buckets)]
-        found = sorted({int(prefixes[place]) for place in places} - {0}) if len(prefixes) else []
-        return cls(tuple(p.to_bytes(_PREFIX, "big").rstrip(b"\0") for p in found))
+        found = {int(prefixes[place]) for place in places} if len(prefixes) else set()
+        begun = {p.to_bytes(_PREFIX, "big").partition(b"\0")[0] for p in found}
+        # What ends within a letter is no text.
+        texts = {prefix.decode(errors="ignore") for prefix in begun} - {""}
+        return cls(tuple(sorted(texts)), together)
 
     @property
     def buckets(self) -> int:
         """How many there are."""
         return len(self.bounds) + 1
 
+    @property
+    def files(self) -> int:
+        """How many files a table has that is cut so."""
+        return -(-self.buckets // self.together)
+
     @cached_property
     def name(self) -> str:
-        """The number of buckets and a hash of their bounds, as files that are cut so say it."""
-        digest = hashlib.sha256(b"\0".join(self.bounds)).hexdigest()
-        return f"{self.buckets:05}-{digest[:8]}"
+        """The number of files and a hash of the cut, as files that are cut so say it."""
+        told = "\0".join([str(self.together), *self.bounds])
+        return f"{self.files:05}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
 
     def bucket_of(self, keys: pa.ChunkedArray) -> npt.NDArray[np.int64]:
         """The bucket of each key, by the order of UTF-8's bytes; that of no key is 0.
 
-        >>> Cut((b"GB", b"US")).bucket_of(pa.chunked_array([["GBAYE0601498", None, "Z", "US"]]))
+        >>> Cut(("GB", "US")).bucket_of(pa.chunked_array([["GBAYE0601498", None, "Z", "US"]]))
         array([1, 0, 2, 2])
         """
-        padded = [int.from_bytes(bound.ljust(_PREFIX, b"\0"), "big") for bound in self.bounds]
+        padded = [int.from_bytes(b.encode().ljust(_PREFIX, b"\0"), "big") for b in self.bounds]
         found = np.searchsorted(np.array(padded, np.uint64), _prefixes(keys), side="right")
         return found.astype(np.int64)
 
-    def file_name(self, bucket: int) -> str:
-        """How the name of a bucket's data file begins.
+    def file_of(self, bucket: int) -> int:
+        """The number of the file that a bucket is in."""
+        return bucket // self.together
 
-        >>> Cut((b"GB", b"US")).file_name(1)
-        'part-00001-of-00003-5618f803-'
+    def ends(self, bucket: int) -> tuple[str | None, str | None]:
+        """The least prefix of a bucket and of the next one; None at both ends of all."""
+        ends = (None, *self.bounds, None)
+        return ends[bucket], ends[bucket + 1]
+
+    def file_name(self, file: int) -> str:
+        """How the name of a data file begins.
+
+        >>> Cut(("GB", "US")).file_name(1)
+        'part-00001-of-00003-2d310197-'
         """
-        return f"part-{bucket:05}-of-{self.name}-"
+        return f"part-{file:05}-of-{self.name}-"
 
 
 #: One bucket of everything.
 UNCUT = Cut()
 
 
-def bucket_in(name: str) -> tuple[int, str]:
-    """The bucket that a data file's name speaks of, and the name of the cut; none if of none.
+def file_in(name: str) -> tuple[int, str]:
+    """The number of a data file of a table that is cut, and the name of the cut; none of others.
 
-    >>> bucket_in("part-00001-of-00003-5618f803-8e1c.snappy.parquet")
+    >>> file_in("part-00001-of-00003-5618f803-8e1c.snappy.parquet")
     (1, '00003-5618f803')
-    >>> bucket_in("part-8e1c.snappy.parquet")
+    >>> file_in("part-8e1c.snappy.parquet")
     (0, '')
     """
     found = _NAME.fullmatch(name)
@@ -110,23 +130,20 @@ def _numbers(texts: pa.StringArray) -> npt.NDArray[np.uint64]:
     return own
 
 
-def divided(
-    rows: pa.Table, numbers: npt.NDArray[np.int64], buckets: int
-) -> Iterator[tuple[int, pa.Table]]:
+def divided(rows: pa.Table, numbers: npt.NDArray[np.int64]) -> Iterator[tuple[int, pa.Table]]:
     """The rows of each bucket that has some, in the order that they had.
 
     Args:
         rows: the rows.
         numbers: the bucket of each of them.
-        buckets: how many there are.
     """
-    sizes = np.bincount(numbers, minlength=buckets)
+    sizes = np.bincount(numbers)
     if len(rows) and sizes.max() == len(rows):
         yield int(sizes.argmax()), rows
         return
     ordered = rows.take(pa.array(np.argsort(numbers, kind="stable")))
     begin = 0
-    for bucket, size in enumerate(sizes.tolist()):
+    for number, size in enumerate(sizes.tolist()):
         if size:
-            yield bucket, ordered.slice(begin, size)
+            yield number, ordered.slice(begin, size)
         begin += size

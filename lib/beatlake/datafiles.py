@@ -7,6 +7,7 @@ belongs to no table before the driver commits it (`beatlake.lake`).
 from __future__ import annotations
 
 import contextlib
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
 
 #: What a task does with the batches of its partition.
 Work: TypeAlias = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
-#: Rows are gathered to so many bytes before they are written as a row group; to fewer where a task
-#: has many files open at a time, which may hold so much together.
-_GROUP_BYTES, _LEAST_GROUP_BYTES, _TOGETHER_BYTES = 128 << 20, 4 << 20, 512 << 20
+#: So many bytes of rows wait for a row group to be written: of a file, and of all those together
+#: that a task has open.
+_WAITING_BYTES, _WAITING_TOGETHER = 128 << 20, 256 << 20
 _CODEC = "snappy"
+#: Small pages, whose places are stated: who wants few rows of a group decodes no more than these.
+_PAGE_BYTES = 128 << 10
 #: Of so many rows the values are looked at, and a column with fewer different ones than this share
 #: gets a dictionary: others pay for building one that is then given up (a third of writing).
 _SAMPLE, _REPETITIVE = 10_000, 0.3
@@ -61,51 +64,58 @@ class Written:
 class DataFileWriter:
     """Writes one Parquet file, which comes to be with its first rows and is gone after an error."""
 
-    def __init__(
-        self,
-        target: Target,
-        begin: str = "part-",
-        group_bytes: int = _GROUP_BYTES,
-        cut_by: str | None = None,
-    ) -> None:
+    def __init__(self, target: Target, begin: str = "part-", cut_by: str | None = None) -> None:
         """For a table; nothing is written yet.
 
         Args:
             target: the table.
             begin: how the file's name begins.
-            group_bytes: rows are gathered to so many bytes before they are written as a row group.
             cut_by: the column that the table is cut by.
         """
-        self._target, self._group_bytes, self._cut_by = target, group_bytes, cut_by
+        self._target, self._cut_by = target, cut_by
         self._ends: set[str] = set()
         self._path = target.directory / f"{begin}{uuid4()}.{_CODEC}.parquet"
-        self._waiting: list[pa.Table] = []
-        self._waiting_bytes = self._rows = 0
+        self._waiting: defaultdict[int, list[pa.Table]] = defaultdict(list)
+        self._bytes: Counter[int] = Counter()
+        self._rows = 0
         self._writer: pq.ParquetWriter | None = None
 
     def __enter__(self) -> DataFileWriter:
         """The writer itself."""
         return self
 
-    def add(self, rows: pa.Table) -> None:
+    def add(self, rows: pa.Table, part: int = 0) -> None:
         """Write rows, perhaps later.
 
         Args:
             rows: the table's columns in any order, of types that fit.
+            part: to which part of the file they belong: no row group has rows of two.
 
         Raises:
             ValueError: a column that may not be null is.
         """
         if not rows.num_rows:
             return
-        self._waiting.append(rows.select(self._target.schema.names).cast(self._target.schema))
-        self._waiting_bytes += rows.nbytes
+        cast = rows.select(self._target.schema.names).cast(self._target.schema)
+        self._waiting[part].append(cast)
+        self._bytes[part] += rows.nbytes
         self._rows += rows.num_rows
-        if self._waiting_bytes >= self._group_bytes:
-            self._write()
+        if self.waiting_bytes >= _WAITING_BYTES:
+            self.write_some()
 
-    def _write(self) -> None:
-        group = pa.concat_tables(self._waiting)
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of the rows that wait to be written."""
+        return self._bytes.total()
+
+    def write_some(self) -> None:
+        """Write those rows that wait of the part that has most of them."""
+        ((part, _),) = self._bytes.most_common(1)
+        self._write(part)
+
+    def _write(self, part: int) -> None:
+        group = pa.concat_tables(self._waiting.pop(part))
+        del self._bytes[part]
         if self._cut_by is not None:
             self._ends |= set(pc.min_max(group.column(self._cut_by)).as_py().values()) - {None}
         if self._writer is None:
@@ -114,17 +124,18 @@ class DataFileWriter:
                 self._path,
                 self._target.schema,
                 compression=_CODEC,
+                data_page_size=_PAGE_BYTES,
+                write_page_index=True,
                 store_schema=False,
                 use_dictionary=_repetitive(group),
                 write_statistics=_compared(self._target.schema, self._cut_by),
             )
         self._writer.write_table(group, row_group_size=group.num_rows)
-        self._waiting, self._waiting_bytes = [], 0
 
     def finish(self) -> list[Written]:
         """Write what waits and the file's end; the file, or nothing if there were no rows."""
-        if self._waiting:
-            self._write()
+        for part in sorted(self._waiting):
+            self._write(part)
         if self._writer is None:
             return []
         self._writer.close()
@@ -148,7 +159,7 @@ class DataFileWriter:
 
 
 class DataFileWriters:
-    """Writes a Parquet file for each bucket of a table that gets rows; all are gone on an error."""
+    """Writes the Parquet files of a table that get rows; all are gone on an error."""
 
     def __init__(self, target: Target, bucket_by: str | None = None, cut: Cut = UNCUT) -> None:
         """For a table, which is cut by a column if one is named; nothing is written yet."""
@@ -170,17 +181,18 @@ class DataFileWriters:
         if self._bucket_by is None:
             self._file(0).add(rows)
             return
-        numbers = self._cut.bucket_of(rows.column(self._bucket_by))
-        for bucket, own in divided(rows, numbers, self._cut.buckets):
-            self._file(bucket).add(own)
+        for bucket, own in divided(rows, self._cut.bucket_of(rows.column(self._bucket_by))):
+            self._file(self._cut.file_of(bucket)).add(own, bucket)
+        writers = self._writers.values()
+        while sum(writer.waiting_bytes for writer in writers) > _WAITING_TOGETHER:
+            max(writers, key=lambda writer: writer.waiting_bytes).write_some()
 
-    def _file(self, bucket: int) -> DataFileWriter:
-        if bucket not in self._writers:
-            begin = "part-" if self._bucket_by is None else self._cut.file_name(bucket)
-            size = min(_GROUP_BYTES, max(_LEAST_GROUP_BYTES, _TOGETHER_BYTES // self._cut.buckets))
-            writer = DataFileWriter(self._target, begin, size, self._bucket_by)
-            self._writers[bucket] = self._files.enter_context(writer)
-        return self._writers[bucket]
+    def _file(self, number: int) -> DataFileWriter:
+        if number not in self._writers:
+            begin = "part-" if self._bucket_by is None else self._cut.file_name(number)
+            writer = DataFileWriter(self._target, begin, self._bucket_by)
+            self._writers[number] = self._files.enter_context(writer)
+        return self._writers[number]
 
     def finish(self) -> list[Written]:
         """Write what waits and the files' ends; the files that have rows."""

@@ -72,7 +72,7 @@ class SparkSettings(BaseModel):
     bucket_rows: int = Field(
         100_000,
         ge=1,
-        description="Large tables are cut by ISRC into files for about so many rows of audio "
+        description="Large tables are cut by ISRC into ranges with about so many rows of audio "
         "features each, which tasks join one by one, and of which a look-up reads one.",
     )
     log_file: Path | None = Field(

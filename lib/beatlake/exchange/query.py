@@ -15,7 +15,7 @@ from uuid import uuid4
 import duckdb
 import pyarrow as pa
 
-from beatlake.buckets import UNCUT, Cut, bucket_in
+from beatlake.buckets import UNCUT, Cut, file_in
 from beatlake.quality.counting import Count, Tally
 
 #: DuckDB puts aside on disk what passes this; its tasks run side by side.
@@ -43,6 +43,7 @@ class Stored:
         rows: how many rows they hold.
         bucket_by: the column by which the files are cut into buckets, if they are.
         cut: how they are.
+        where: which of the files' rows, as SQL; all if it is empty.
     """
 
     schema: pa.Schema
@@ -50,16 +51,26 @@ class Stored:
     rows: int
     bucket_by: str | None = None
     cut: Cut = UNCUT
+    where: str = ""
 
     def as_cut(self, bucket_by: str, cut: Cut) -> Stored:
         """The same, known to be cut in that way if all its files say so."""
-        names = {bucket_in(os.path.basename(file))[1] for file in self.files}
+        names = {file_in(os.path.basename(file))[1] for file in self.files}
         return replace(self, bucket_by=bucket_by, cut=cut) if names == {cut.name} else self
 
     def bucket(self, number: int) -> Stored:
         """The part that is in a bucket."""
-        files = [f for f in self.files if bucket_in(os.path.basename(f))[0] == number]
-        return replace(self, files=tuple(files))
+        wanted = self.cut.file_of(number)
+        files = [f for f in self.files if file_in(os.path.basename(f))[0] == wanted]
+        least, next_least = (end and end.replace("'", "''") for end in self.cut.ends(number))
+        key = self.bucket_by
+        where = [f"{key} >= '{least}'"] if least else []
+        if next_least and least:
+            where.append(f"{key} < '{next_least}'")
+        elif next_least:
+            # Rows without a key are in the first bucket.
+            where.append(f"({key} < '{next_least}' OR {key} IS NULL)")
+        return replace(self, files=tuple(files), where=" AND ".join(where))
 
 
 @dataclass(frozen=True)
@@ -273,7 +284,7 @@ def _step(
 
 def _all_rows(views: duckdb.DuckDBPyConnection, table: Stored) -> str:
     if table.files:
-        return f"SELECT * FROM {_files(table)}"
+        return _stored(table)
     return _registered(views, table.schema.empty_table())
 
 
@@ -283,9 +294,10 @@ def _registered(views: duckdb.DuckDBPyConnection, rows: pa.Table) -> str:
     return f"SELECT * FROM {name}"
 
 
-def _files(table: Stored) -> str:
+def _stored(table: Stored) -> str:
     listed = ", ".join("'" + file.replace("'", "''") + "'" for file in table.files)
-    return f"read_parquet([{listed}], hive_partitioning = false)"
+    rows = f"SELECT * FROM read_parquet([{listed}], hive_partitioning = false)"
+    return f"{rows} WHERE {table.where}" if table.where else rows
 
 
 def of_each_row(rows: pa.Table, expression: str) -> pa.ChunkedArray:
@@ -365,7 +377,7 @@ def views_of(sources: Mapping[str, pa.Table | Stored]) -> Iterator[duckdb.DuckDB
             elif not source.files:
                 views.register(name, source.schema.empty_table())
             else:
-                views.execute(f"CREATE TEMP VIEW {name} AS SELECT * FROM {_files(source)}")
+                views.execute(f"CREATE TEMP VIEW {name} AS {_stored(source)}")
         yield views
     finally:
         views.close()

@@ -30,8 +30,8 @@ _ON_A_CLUSTER, _PER_MB = 20_000_000, 40_000
 _HARDLY_ANY, _HELD = 2_000_000, 60_000_000
 #: To find ranges of even size, so many values are looked at for each.
 _SAMPLED = 1_000
-#: Files are smaller than what is worth a task.
-_BUCKETS_OF_A_TASK = 4
+#: So many buckets share a file and a task: fewer files to open, and tasks worth their start.
+_TOGETHER = 4
 _PARCELS_DDL = "bucket int, source int, rows binary"
 
 
@@ -149,7 +149,7 @@ def ranges(spark: SparkSession, table: Stored, column: str, sizes: Sizes) -> Cut
         return UNCUT
     share = max(1, table.rows // (buckets * _SAMPLED))
     values = select(table, column, where=f"hash({column}) % {share} = 0")
-    return Cut.between(collect(spark, values, sizes).column(column), buckets)
+    return Cut.between(collect(spark, values, sizes).column(column), buckets, _TOGETHER)
 
 
 def collect(spark: SparkSession, query: Query, sizes: Sizes) -> pa.Table:
@@ -188,8 +188,7 @@ def _parcels(
         return tasks.mapInArrow(Scan(asked), _PARCELS_DDL)
     cut = query.cut
     buckets = max(2, query.buckets(sizes.task_values)) if cut == UNCUT else cut.buckets
-    each = 1 if cut == UNCUT else _BUCKETS_OF_A_TASK
-    partitions = -(-buckets // each)
+    partitions = buckets if cut == UNCUT else cut.files
     together = _buckets(spark, buckets, partitions)
     to_deal = {
         name: _parcels(spark, [(source.rows, Deal(number, source.by, buckets, cut))], sizes)
@@ -198,6 +197,7 @@ def _parcels(
     }
     if to_deal:
         together = reduce(lambda one, other: one.unionAll(other), to_deal.values(), together)
+        each = 1 if cut == UNCUT else cut.together
         together = together.repartitionById(partitions, expr(f"int(bucket div {each})"))
     return together.mapInArrow(Join(asked, dealt=list(to_deal)), _PARCELS_DDL)
 

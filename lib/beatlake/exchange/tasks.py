@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +57,16 @@ class _Parcel(NamedTuple):
         return pa.record_batch([*numbers, rows], schema=PARCELS)
 
 
+class _Taker(Protocol):
+    """Takes the answers of a task, one after the other."""
+
+    def take(self, answer: Answer, before: Sequence[Tally]) -> Iterator[_Parcel]:
+        """What is handed on of an answer, and of what was counted before it."""
+
+    def finish(self) -> Iterator[_Parcel]:
+        """What is handed on when all answers are taken."""
+
+
 @dataclass(frozen=True)
 class Deal:
     """Hands the rows of a task on to the buckets of the query that they are a source of.
@@ -73,7 +84,11 @@ class Deal:
     buckets: int
     cut: Cut = UNCUT
 
-    def __call__(self, answer: Answer, before: Sequence[Tally]) -> Iterator[_Parcel]:
+    def open(self) -> AbstractContextManager[_Taker]:
+        """What takes the answers of a task."""
+        return nullcontext(self)
+
+    def take(self, answer: Answer, before: Sequence[Tally]) -> Iterator[_Parcel]:
         """The parcels of rows and of what was counted, before them too."""
         waiting: list[pa.Table] = []
         tallies = list(before)
@@ -87,6 +102,10 @@ class Deal:
         if tallies := added_up(tallies):
             yield _Parcel(0, COUNTS, json.dumps([t.__dict__ for t in tallies]).encode())
 
+    def finish(self) -> Iterator[_Parcel]:
+        """Nothing, since no row waits."""
+        return iter(())
+
     def _dealt(self, waiting: Sequence[pa.Table]) -> Iterator[_Parcel]:
         rows = pa.concat_tables(waiting) if waiting else None
         if not rows:
@@ -94,7 +113,7 @@ class Deal:
         if self.buckets == 1:
             yield _Parcel(0, self.source, _stream(rows))
             return
-        for bucket, share in divided(rows, self._bucket_of(rows), self.buckets):
+        for bucket, share in divided(rows, self._bucket_of(rows)):
             yield _Parcel(bucket, self.source, _stream(share))
 
     def _bucket_of(self, rows: pa.Table) -> npt.NDArray[np.int64]:
@@ -126,29 +145,46 @@ class Write:
     bucket_by: str | None = None
     cut: Cut = UNCUT
 
-    def __call__(self, answer: Answer, before: Sequence[Tally]) -> Iterator[_Parcel]:
-        """A report of what was written and counted, before it too."""
-        tallies = list(before)
+    @contextmanager
+    def open(self) -> Iterator[_Taker]:
+        """What takes the answers of a task; its files are gone after an error."""
         with DataFileWriters(self.target, self.bucket_by, self.cut) as files:
-            for rows, counted in answer:
-                self._check(rows)
-                files.add(rows)
-                tallies += counted
-            written = files.finish()
+            yield _Writing(self, files)
+
+
+class _Writing:
+    """Writes the answers of a task, which may share files."""
+
+    def __init__(self, what: Write, files: DataFileWriters) -> None:
+        self._what, self._files = what, files
+        self._tallies: list[Tally] = []
+
+    def take(self, answer: Answer, before: Sequence[Tally]) -> Iterator[_Parcel]:
+        """Write rows; nothing is handed on before the files have an end."""
+        self._tallies += before
+        for rows, counted in answer:
+            self._check(rows)
+            self._files.add(rows)
+            self._tallies += counted
+        return iter(())
+
+    def finish(self) -> Iterator[_Parcel]:
+        """A report of what was written and counted, before it too."""
         report = {
-            "files": [f.__dict__ for f in written],
-            "tallies": [tally.__dict__ for tally in added_up(tallies)],
+            "files": [file.__dict__ for file in self._files.finish()],
+            "tallies": [tally.__dict__ for tally in added_up(self._tallies)],
         }
-        yield _Parcel(self.number, _REPORT, json.dumps(report).encode())
+        yield _Parcel(self._what.number, _REPORT, json.dumps(report).encode())
 
     def _check(self, rows: pa.Table) -> None:
-        if not self.checks:
+        if not self._what.checks:
             return
         with views_of({"written": rows}) as views:
-            for name, condition in self.checks.items():
+            for name, condition in self._what.checks.items():
                 broken = f"SELECT count(*) FROM written WHERE ({condition}) IS NOT TRUE"
                 if found := views.execute(broken).fetchall()[0][0]:
-                    raise ValueError(f"{found} rows of {self.table} break the check {name}.")
+                    table = self._what.table
+                    raise ValueError(f"{found} rows of {table} break the check {name}.")
 
 
 class _Task:
@@ -165,14 +201,19 @@ class _Task:
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """The parcels of a partition."""
         forget_archives()
-        for sink, rows, before in self.answers(batches):
-            for parcel in sink(rows, before):
-                yield parcel.batch()
+        with ExitStack() as opened:
+            takers = [opened.enter_context(sink.open()) for _, sink in self.asked]
+            for number, rows, before in self.answers(batches):
+                for parcel in takers[number].take(rows, before):
+                    yield parcel.batch()
+            for taker in takers:
+                for parcel in taker.finish():
+                    yield parcel.batch()
 
     def answers(
         self, batches: Iterable[pa.RecordBatch]
-    ) -> Iterator[tuple[Deal | Write, Answer, Sequence[Tally]]]:
-        """Of each query where its rows go, its answer, and what was counted on the way to it."""
+    ) -> Iterator[tuple[int, Answer, Sequence[Tally]]]:
+        """Of each query its number, its answer, and what was counted on the way to it."""
         raise NotImplementedError
 
 
@@ -181,7 +222,7 @@ class Scan(_Task):
 
     def answers(
         self, batches: Iterable[pa.RecordBatch]
-    ) -> Iterator[tuple[Deal | Write, Answer, Sequence[Tally]]]:
+    ) -> Iterator[tuple[int, Answer, Sequence[Tally]]]:
         """One file after the other."""
         use_cores(1)
         ((name, source),) = self.query.of_kind(Scanned)
@@ -190,8 +231,8 @@ class Scan(_Task):
             for number in batch.column(0).to_pylist():
                 file = replace(source.table, files=source.table.files[number : number + 1])
                 with views_of({name: file, **whole}) as views:
-                    for query, sink in self.asked:
-                        yield sink, answer(views, query), []
+                    for asked, (query, _) in enumerate(self.asked):
+                        yield asked, answer(views, query), []
 
 
 class Join(_Task):
@@ -216,16 +257,16 @@ class Join(_Task):
 
     def answers(
         self, batches: Iterable[pa.RecordBatch]
-    ) -> Iterator[tuple[Deal | Write, Answer, Sequence[Tally]]]:
+    ) -> Iterator[tuple[int, Answer, Sequence[Tally]]]:
         """One bucket after the other."""
         use_cores(self._cores)
         for share, counted in self._shares(batches):
             with views_of({}) as views:
                 sources, before = gathered(views, self.query, share, often=len(self.asked) > 1)
-                for number, (query, sink) in enumerate(self.asked):
+                for number, (query, _) in enumerate(self.asked):
                     # What was counted on the way here is told once.
                     told = [] if number else [*counted, *before]
-                    yield sink, answer(views, query, sources), told
+                    yield number, answer(views, query, sources), told
 
     def _shares(self, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Share, list[Tally]]]:
         """The buckets of the partition, with what was counted on the way there."""
