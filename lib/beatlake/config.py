@@ -10,6 +10,7 @@ import difflib
 import os
 import reprlib
 from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, Literal
 
@@ -77,6 +78,52 @@ class AggregateSettings(Section):
     )
 
 
+class PreviewSettings(Section):
+    """How previews are fetched; nothing is asked of any server unless ``fetch`` is on."""
+
+    fetch: bool = Field(False, description="Whether servers may be asked for previews at all.")
+    contact: str | None = Field(
+        None,
+        min_length=3,
+        max_length=200,
+        pattern=r"^[!-~]+( [!-~]+)*$",
+        description="Who asks: an e-mail or web address that servers are told. Fetching needs it.",
+    )
+    requests_per_s: float = Field(
+        2.0, gt=0, le=1000, description="Requests a second that one host gets at most."
+    )
+    at_a_time: int = Field(4, ge=1, le=64, description="Files that are fetched at the same time.")
+    retries: int = Field(
+        3, ge=0, le=10, description="Times that a file is asked for again after trouble."
+    )
+    backoff_s: float = Field(
+        1.0, gt=0, le=60, description="Seconds before the first of them; they double each time."
+    )
+    longest_wait_s: float = Field(
+        60.0,
+        gt=0,
+        le=600,
+        description="Seconds that are waited at most; a host that asks for more is left alone.",
+    )
+    connect_timeout_s: float = Field(10.0, gt=0, le=120, description="Seconds to a connection.")
+    read_timeout_s: float = Field(
+        20.0, gt=0, le=120, description="Seconds without a byte after which a server has stalled."
+    )
+    total_s: float = Field(
+        120.0,
+        gt=0,
+        le=3600,
+        description="Seconds that a file may take in all, retries included, waiting for its turn"
+        " not.",
+    )
+    max_mb: float = Field(10.0, gt=0, le=1024, description="Largest file that is taken, in MiB.")
+    redirects: int = Field(5, ge=0, le=20, description="Redirects that are followed in a row.")
+    networks: tuple[IPv4Network | IPv6Network, ...] = Field(
+        (),
+        description="Networks, such as 10.1.0.0/16, that are asked although they are not public.",
+    )
+
+
 class NotifySettings(Section):
     """Who is told that a run has ended."""
 
@@ -95,6 +142,7 @@ class Settings(Section):
     ingest: IngestSettings = Field(default_factory=IngestSettings)
     integrate: IntegrateSettings = Field(default_factory=IntegrateSettings)
     aggregate: AggregateSettings = Field(default_factory=AggregateSettings)
+    previews: PreviewSettings = Field(default_factory=PreviewSettings)
     notify: NotifySettings = Field(default_factory=NotifySettings)
     lease_s: float = Field(
         60.0,

@@ -1,0 +1,1 @@
+"""Sound: previews of recordings, from addresses to files that can be decoded."""
