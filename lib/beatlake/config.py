@@ -118,6 +118,12 @@ class PreviewSettings(Section):
     )
     max_mb: float = Field(10.0, gt=0, le=1024, description="Largest file that is taken, in MiB.")
     redirects: int = Field(5, ge=0, le=20, description="Redirects that are followed in a row.")
+    give_up_after: int = Field(
+        20,
+        ge=1,
+        le=10_000,
+        description="Files in a row that a host may fail to give before it is asked for no more.",
+    )
     networks: tuple[IPv4Network | IPv6Network, ...] = Field(
         (),
         description="Networks, such as 10.1.0.0/16, that are asked although they are not public.",

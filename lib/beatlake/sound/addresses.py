@@ -69,7 +69,7 @@ def target(address: str) -> Target:
     Traceback (most recent call last):
     beatlake.sound.outcomes.NotFetchedError: Only http and https addresses are asked.
     """
-    if len(address) > _LONGEST or not address.isprintable() or re.search(r"[\s\\]", address):
+    if not _may_be_one(address):
         raise _refusal("The address is not one: it is too long or holds characters that none has.")
     try:
         parts = parse_url(address)
@@ -95,12 +95,12 @@ def followed(at: Target, location: str) -> Target:
         NotFetchedError: ``refused``, it is no address that may be asked, or gives up encryption.
     """
     host = f"[{at.host}]" if ":" in at.host else at.host
+    if not _may_be_one(location):
+        raise _refusal(f"{at.host} leads to an address that is none.", at.host)
     try:
-        absolute = urljoin(f"{at.scheme}://{host}:{at.port}{at.path}", location)
+        to = target(urljoin(f"{at.scheme}://{host}:{at.port}{at.path}", location))
     except ValueError:
         raise _refusal(f"{at.host} leads to an address that is none.", at.host) from None
-    try:
-        to = target(absolute)
     except NotFetchedError as error:
         raise _refusal(f"{at.host} leads on. {error.reason}", at.host) from None
     if at.scheme == "https" and to.scheme == "http":
@@ -144,6 +144,15 @@ def closed(address: IPv4Address | IPv6Address, allowed: Iterable[Network] = ()) 
         if what := _special(within):
             return what
     return None
+
+
+def _may_be_one(address: str) -> bool:
+    # Parsers disagree on a backslash, and drop what cannot be seen.
+    return (
+        len(address) <= _LONGEST
+        and address.isprintable()
+        and not any(char.isspace() or char == "\\" for char in address)
+    )
 
 
 def _within(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:

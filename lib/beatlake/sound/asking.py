@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from http import HTTPStatus
 
 from urllib3.exceptions import HTTPError, InvalidHeader, ReadTimeoutError
@@ -80,7 +81,6 @@ class Asker:
         self._cache = cache
         self._pace = pace
         self._max_bytes = max_bytes(settings)
-        self._tls = ssl.create_default_context()
         self._headers = {
             "User-Agent": f"beatlake/{__version__} ({settings.contact})",
             "Accept": "audio/*, */*;q=0.1",
@@ -91,6 +91,11 @@ class Asker:
         self._lock = threading.Lock()
         self._lines: set[Line] = set()
         self._given_up = False
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Certificates that the system trusts; reading them takes a moment."""
+        return ssl.create_default_context()
 
     def give_up(self) -> None:
         """Cut what is under way."""
@@ -108,6 +113,7 @@ class Asker:
         """
         at = target(address)
         for _ in range(self._settings.redirects + 1):
+            self._pace.check(at.host)
             places = resolved(at, self._settings.networks)
             with clock.standing():
                 self._pace.turn(at.host)
@@ -117,13 +123,15 @@ class Asker:
                 connect_timeout_s=self._settings.connect_timeout_s,
                 read_timeout_s=self._settings.read_timeout_s,
                 left_s=clock.left_s(),
-                tls=self._tls,
+                tls=self._tls if at.scheme == "https" else None,
             )
             with self._registered(line), line:
                 with self._troubles(at, line):
                     answer = line.get(at.path, self._headers)
                 if answer.status not in _REDIRECTS:
-                    return self._taken(at, line, answer)
+                    got = self._taken(at, line, answer)
+                    self._pace.judge(at.host, well=True)
+                    return got
                 at = _next(at, answer)
         raise NotFetchedError(
             "failed", f"It was led on more than {self._settings.redirects} times.", host=at.host

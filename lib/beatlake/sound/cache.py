@@ -2,8 +2,8 @@
 
 ``ab/abcd...`` holds the file of that hash, ``records/ab/abcd...json`` what came of the address of
 that hash, ``hosts/`` when each host may be asked again. Files come in by rename, so what is there
-is whole, and any number of runs may share the folder. Nothing in it names an address. Removing
-``records`` makes the next run ask for everything.
+is whole, and any number of runs may share the folder. Records name hosts at most, no addresses.
+Removing ``records`` makes the next run ask for everything.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import BinaryIO
 
@@ -121,8 +121,8 @@ class Cache:
             stands = record.final
         if not stands:
             return None
-        told = record.model_dump(exclude={"final", "max_bytes"})
-        return Fetched(address=address, **told)
+        told = record.model_dump(exclude={"final", "max_bytes", "at"})
+        return Fetched(address=address, at=record.at.astimezone(timezone.utc), **told)
 
     def remember(self, fetched: Fetched, *, final: bool, max_bytes: int) -> None:
         """Keep what came of an address."""

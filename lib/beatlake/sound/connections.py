@@ -30,7 +30,7 @@ class Line:
         connect_timeout_s: for each of the places.
         read_timeout_s: for each wait for bytes.
         left_s: after this time it is cut.
-        tls: how certificates are checked.
+        tls: how certificates are checked, for https.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Line:
         connect_timeout_s: float,
         read_timeout_s: float,
         left_s: float,
-        tls: ssl.SSLContext,
+        tls: ssl.SSLContext | None,
     ) -> None:
         self._places = places
         self._connect_timeout_s = connect_timeout_s
@@ -138,7 +138,9 @@ class _Plain(HTTPConnection):
 
 
 class _Encrypted(HTTPSConnection):
-    def __init__(self, line: Line, to: Target, timeout_s: float, tls: ssl.SSLContext) -> None:
+    def __init__(
+        self, line: Line, to: Target, timeout_s: float, tls: ssl.SSLContext | None
+    ) -> None:
         super().__init__(to.host, to.port, timeout=timeout_s, ssl_context=tls)
         self._line = line
 

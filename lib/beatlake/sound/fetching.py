@@ -3,8 +3,9 @@
 Nothing is asked unless ``previews.fetch`` is on and ``previews.contact`` says who asks. A host gets
 ``requests_per_s`` requests a second at most, redirects and retries among them. After trouble that
 may pass (`beatlake.sound.outcomes`) a file is asked for again, after twice the time before each
-time, or after what the host says in Retry-After; then the host is left alone by all workers. What
-was found out is kept as soon as it is, so a run that is killed loses what was under way only.
+time, or after what the host says in Retry-After; then the host is left alone by all workers. One
+that fails time after time is left alone for the rest of the run. What was found out is kept as soon
+as it is, so a run that is killed loses what was under way only.
 
 There is no look at robots.txt: addresses come from the data, and no links are followed.
 """
@@ -83,9 +84,7 @@ class _Worker:
         self._settings = settings
         self._cache = cache
         self._stopped = threading.Event()
-        self._pace = Pace(
-            cache.hosts, settings.requests_per_s, settings.longest_wait_s, self._stopped
-        )
+        self._pace = Pace(cache.hosts, settings, self._stopped)
         self._asker = Asker(settings, cache, self._pace)
 
     def give_up(self) -> None:
@@ -102,6 +101,8 @@ class _Worker:
             fetched, final = _ok(address, self._got(address)), True
         except NotFetchedError as error:
             fetched, final = _not_ok(address, error), error.final
+            if error.host is not None:
+                self._pace.judge(error.host, well=error.outcome != "failed")
         self._cache.remember(fetched, final=final, max_bytes=limit)
         return fetched
 

@@ -1,7 +1,8 @@
-"""When a host may be asked: so many times a second, and not before the time that it has named.
+"""When a host may be asked.
 
-The time is kept in a small file per host, under a lock of the system, so that the rate holds for
-all runs of a machine that share a cache.
+So many times a second, not before the time that it has named, and no more in this run once it has
+failed too often in a row. The time is kept in a small file per host, under a lock of the system, so
+that the rate holds for all runs of a machine that share a cache.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import os
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from beatlake.config import PreviewSettings
 from beatlake.sound.outcomes import NotFetchedError
 
 _TIME = struct.Struct("<d")
@@ -30,18 +33,33 @@ class Pace:
 
     Args:
         folder: where the files are.
-        per_s: how often a second a host may be asked.
-        longest_wait_s: how long is waited for a host that wants to be left alone.
+        settings: how often a host may be asked, how long is waited for one that wants to be left
+            alone, and how often it may fail.
         stopped: set when the run is given up.
     """
 
-    def __init__(
-        self, folder: Path, per_s: float, longest_wait_s: float, stopped: threading.Event
-    ) -> None:
+    def __init__(self, folder: Path, settings: PreviewSettings, stopped: threading.Event) -> None:
         self._folder = folder
-        self._between_s = 1 / per_s
-        self._longest_wait_s = longest_wait_s
+        self._settings = settings
+        self._between_s = 1 / settings.requests_per_s
         self._stopped = stopped
+        self._lock = threading.Lock()
+        self._failures: Counter[str] = Counter()
+
+    def judge(self, host: str, *, well: bool) -> None:
+        """Note that a host has given what it had to give for a file, or has failed to."""
+        with self._lock:
+            self._failures[host] = 0 if well else self._failures[host] + 1
+
+    def check(self, host: str) -> None:
+        """Whether the host may still be asked in this run.
+
+        Raises:
+            NotFetchedError: ``failed``, it has failed too often in a row.
+        """
+        if self._failures[host] >= self._settings.give_up_after:
+            reason = f"{host} has failed {self._failures[host]} times in a row and is left alone."
+            raise NotFetchedError("failed", reason)
 
     def turn(self, host: str) -> None:
         """Wait until the host may be asked, and take the turn.
@@ -51,7 +69,7 @@ class Pace:
             StoppedError: the run was given up.
         """
         while (wait_s := self._take(host)) > 0:
-            if wait_s > self._longest_wait_s + self._between_s:
+            if wait_s > self._settings.longest_wait_s + self._between_s:
                 reason = f"{host} wants to be left alone for {wait_s:,.0f} s more."
                 raise NotFetchedError("refused", reason, host=host)
             self.wait(wait_s)
