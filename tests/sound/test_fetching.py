@@ -7,12 +7,14 @@ import hashlib
 import logging
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from itertools import pairwise
@@ -146,6 +148,21 @@ def test_what_is_no_file_of_audio_is_damaged(
     assert stored(cache) == []
 
 
+def test_a_file_is_as_long_as_the_server_says(server: FileServer, cache: Cache) -> None:
+    def longer(handler: Handler, before: int) -> None:
+        handler.head(200, Content_Type="audio/mpeg", Content_Length=len(MP3))
+        handler.wfile.write(MP3 + HTML)
+
+    def unsaid(handler: Handler, before: int) -> None:
+        handler.head(200)
+        handler.wfile.write(MP3)
+
+    addresses = [server.at("/a", longer), server.at("/b", unsaid)]
+    for fetched in fetch(addresses, told(), cache):
+        assert fetched.sha256 == hashlib.sha256(MP3).hexdigest()
+    assert fetched.type_said is None
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_file_that_ends_before_its_end_is_asked_for_again(
     server: FileServer, cache: Cache, chunked: bool
@@ -216,6 +233,8 @@ def test_retry_after_is_heeded(server: FileServer, cache: Cache) -> None:
     assert one(address, cache).outcome == "ok"
     first, second = server.asked
     assert 0.99 < second.began - first.began < 30
+    address = server.at("/b", then(status(429, Retry_After=1), whole(MP3)))
+    assert one(address, cache, longest_wait_s=0.5).outcome == "refused"
 
 
 @pytest.mark.parametrize(
@@ -295,6 +314,44 @@ def test_a_stall_is_over_after_the_time_without_a_byte(server: FileServer, cache
     assert 0.2 < third - second < 10
 
 
+def test_a_server_that_takes_no_connection_is_let_go(cache: Cache) -> None:
+    with socket.socket() as listening, ExitStack() as stack:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        for _ in range(4):
+            # Nobody takes them, so there is no room for another.
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listening.getsockname())
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}/a"
+        began = time.monotonic()
+        fetched = one(address, cache, connect_timeout_s=0.2, retries=0)
+        assert 0.2 <= time.monotonic() - began < 10
+    assert (fetched.outcome, fetched.status) == ("failed", None)
+
+
+def test_a_greeting_in_drops_holds_no_worker(cache: Cache) -> None:
+    over = threading.Event()
+
+    def greet(listening: socket.socket) -> None:
+        taken, _ = listening.accept()
+        with taken, suppress(OSError):
+            # The beginning of a record of 16 KiB, which TLS waits for.
+            taken.sendall(b"\x16\x03\x03\x40\x00")
+            while not over.wait(0.02):
+                taken.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=greet, args=(listening,))
+        thread.start()
+        began = time.monotonic()
+        fetched = one(f"https://127.0.0.1:{listening.getsockname()[1]}/a", cache, total_s=0.4)
+        assert 0.4 <= time.monotonic() - began < 10
+        over.set()
+        thread.join()
+    assert (fetched.outcome, fetched.status) == ("failed", None)
+
+
 def test_a_server_that_speaks_no_tls_is_let_go(server: FileServer, cache: Cache) -> None:
     address = server.base.replace("http", "https") + "/a"
     fetched = one(address, cache)
@@ -309,6 +366,15 @@ def test_a_rate_holds_by_the_clock_of_the_server(server: FileServer, cache: Cach
     assert len(began) == 16
     # 15 spaces of 25 ms; the first request may have been on its way for a while.
     assert began[-1] - began[0] > 0.2
+
+
+def test_each_host_has_a_rate_of_its_own(server: FileServer, cache: Cache) -> None:
+    with serving("127.0.0.2") as other:
+        addresses = [each.at("/a", whole(MP3)) for each in (server, other)]
+        settings = told(requests_per_s=0.02, networks=["127.0.0.0/8"], at_a_time=1)
+        began = time.monotonic()
+        assert {fetched.outcome for fetched in fetch(addresses, settings, cache)} == {"ok"}
+        assert time.monotonic() - began < 40
 
 
 def test_so_many_are_fetched_at_a_time(server: FileServer, cache: Cache) -> None:
