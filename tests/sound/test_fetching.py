@@ -19,6 +19,7 @@ from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ from quick_settings import stored, told
 from beatlake.config import ConfigError, PreviewSettings, load
 from beatlake.errors import out_of_room
 from beatlake.resources import read_conf
+from beatlake.sound import asking
 from beatlake.sound.cache import Cache
 from beatlake.sound.fetching import fetch
 from beatlake.sound.outcomes import Fetched
@@ -146,6 +148,24 @@ def test_what_is_no_file_of_audio_is_damaged(
         assert (fetched.sha256, fetched.bytes, fetched.type_found) == (None, None, None)
     assert server.times("/a") == 1
     assert stored(cache) == []
+
+
+def test_a_file_that_says_that_it_is_too_large_is_not_read(
+    server: FileServer, cache: Cache
+) -> None:
+    def large(handler: Handler, before: int) -> None:
+        handler.head(200, Content_Type="audio/mpeg", Content_Length=2**50)
+        silent(handler, before)
+
+    fetched = one(server.at("/a", large), cache, retries=0, read_timeout_s=2)
+    assert (fetched.outcome, fetched.status) == ("damaged", 200)
+
+
+def test_what_packing_is_said_counts_as_little_as_the_type(
+    server: FileServer, cache: Cache
+) -> None:
+    address = server.at("/a", whole(MP3, Content_Encoding="gzip"))
+    assert one(address, cache).sha256 == hashlib.sha256(MP3).hexdigest()
 
 
 def test_a_file_is_as_long_as_the_server_says(server: FileServer, cache: Cache) -> None:
@@ -295,6 +315,17 @@ def head_in_drops(handler: Handler, before: int) -> None:
         handler.wfile.write(b"x")
 
 
+def test_waiting_for_its_turn_takes_no_time_of_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(asking, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    clock = asking.Clock(10)
+    now[0] += 4
+    with clock.standing():
+        now[0] += 30
+    now[0] += 1
+    assert clock.left_s() == 5
+
+
 @pytest.mark.parametrize(
     "answer", [silent, stalled_half_way, head_in_drops, endless(b"O", 0.02), endless(MP3, 0.02)]
 )
@@ -326,6 +357,15 @@ def test_a_server_that_takes_no_connection_is_let_go(cache: Cache) -> None:
         address = f"http://127.0.0.1:{listening.getsockname()[1]}/a"
         began = time.monotonic()
         fetched = one(address, cache, connect_timeout_s=0.2, retries=0)
+        assert 0.2 <= time.monotonic() - began < 10
+    assert (fetched.outcome, fetched.status) == ("failed", None)
+
+
+def test_a_greeting_that_does_not_come_is_waited_for_as_long_as_a_byte(cache: Cache) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"https://127.0.0.1:{listening.getsockname()[1]}/a"
+        began = time.monotonic()
+        fetched = one(address, cache, read_timeout_s=0.2, retries=0)
         assert 0.2 <= time.monotonic() - began < 10
     assert (fetched.outcome, fetched.status) == ("failed", None)
 

@@ -8,7 +8,7 @@
 | `refused` | 429 | yes | yes |
 | `refused` | the address, or where it leads, may not be asked | no | yes |
 | `refused` | the host wants to be left alone for long | no | yes |
-| `damaged` | empty, no audio, encoded, too large | no | when `max_mb` has changed |
+| `damaged` | empty, no audio, too large | no | when `max_mb` has changed |
 | `damaged` | it ended before its end | yes | yes |
 | `failed` | no connection, no answer, stalled, 408, 425, 5xx | yes | yes |
 | `failed` | out of time, a bad certificate, too many redirects, any other answer | no | yes |
