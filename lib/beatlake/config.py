@@ -10,12 +10,11 @@ import difflib
 import os
 import reprlib
 from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, ValidationError
 
 from beatlake.redaction import names_secret, redacted
 from beatlake.resources import read_conf
@@ -124,7 +123,7 @@ class PreviewSettings(Section):
         le=10_000,
         description="Files in a row that a host may fail to give before it is asked for no more.",
     )
-    networks: tuple[IPv4Network | IPv6Network, ...] = Field(
+    networks: tuple[IPvAnyNetwork, ...] = Field(
         (),
         description="Networks, such as 10.1.0.0/16, that are asked although they are not public.",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import logging
 import os
 import shutil
@@ -83,6 +84,19 @@ def test_servers_are_told_who_asks_and_that_nothing_is_to_be_packed(
     assert "beatlake/" in asked.headers["User-Agent"]
     assert "test@example.org" in asked.headers["User-Agent"]
     assert asked.headers["Accept-Encoding"] == "identity"
+
+
+@pytest.mark.parametrize("contact", ["", "me", "me@example.org\r\nX: 1", "a\x00b", " me ", "ö@x.y"])
+def test_who_asks_fits_into_a_header(contact: str) -> None:
+    with pytest.raises(ConfigError, match="contact"):
+        load(assignments=[f"previews.contact={json.dumps(contact)}"], environment={})
+
+
+def test_a_network_that_is_none_is_told_in_one_sentence() -> None:
+    with pytest.raises(ConfigError) as raised:
+        load(assignments=["previews.networks=[10.0.0.1/8]"], environment={})
+    assert str(raised.value).count("previews.networks.0: ") == 1
+    assert "'10.0.0.1/8'" in str(raised.value)
 
 
 # What comes.
@@ -408,6 +422,14 @@ def test_a_rate_holds_by_the_clock_of_the_server(server: FileServer, cache: Cach
     assert began[-1] - began[0] > 0.2
 
 
+def test_a_rate_that_was_slower_before_does_not_stay(server: FileServer, cache: Cache) -> None:
+    began = time.monotonic()
+    for n, rate in enumerate((0.001, 1000)):
+        fetched = one(server.at(f"/{n}", whole(MP3)), cache, requests_per_s=rate)
+        assert fetched.outcome == "ok"
+    assert time.monotonic() - began < 30
+
+
 def test_each_host_has_a_rate_of_its_own(server: FileServer, cache: Cache) -> None:
     with serving("127.0.0.2") as other:
         addresses = [each.at("/a", whole(MP3)) for each in (server, other)]
@@ -436,14 +458,15 @@ def test_so_many_are_fetched_at_a_time(server: FileServer, cache: Cache) -> None
 
 def test_a_host_that_always_fails_is_left_alone(server: FileServer, cache: Cache) -> None:
     addresses = [server.at(f"/{n}", status(500)) for n in range(9)]
-    settings = told(at_a_time=1, retries=0, give_up_after=4)
+    settings = told(at_a_time=1, retries=0, give_up_after=3)
     assert {fetched.outcome for fetched in fetch(addresses, settings, cache)} == {"failed"}
-    assert len(server.asked) == 4
-    # In a row: what answers in between counts.
-    server.at("/2", status(404))
+    assert len(server.asked) == 3
+    # In a row: what it answers in between counts.
+    server.at("/2", whole(MP3))
+    server.at("/5", status(404))
     server.asked.clear()
     list(fetch(addresses, settings, cache))
-    assert len(server.asked) == 7
+    assert len(server.asked) == 9
 
 
 def test_an_iterator_that_is_closed_ends_at_once(server: FileServer, cache: Cache) -> None:

@@ -1,8 +1,9 @@
 """When a host may be asked.
 
 So many times a second, not before the time that it has named, and no more in this run once it has
-failed too often in a row. The time is kept in a small file per host, under a lock of the system, so
-that the rate holds for all runs of a machine that share a cache.
+failed too often in a row. When it was asked last, and until when it wants to be left alone, is kept
+in a small file per host, under a lock of the system, so that the rate holds for all runs of a
+machine that share a cache.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from pathlib import Path
 from beatlake.config import PreviewSettings
 from beatlake.sound.outcomes import NotFetchedError
 
-_TIME = struct.Struct("<d")
+#: When the host was asked last, and until when it wants to be left alone.
+_TIMES = struct.Struct("<dd")
 
 
 class StoppedError(Exception):
@@ -76,8 +78,9 @@ class Pace:
 
     def rest(self, host: str, seconds: float) -> None:
         """Leave a host alone for some time."""
-        with self._next(host) as file:
-            _write(file, max(_read(file), time.time() + seconds))
+        with self._times(host) as file:
+            asked, until = _read(file)
+            _write(file, asked, max(until, time.time() + seconds))
 
     def wait(self, seconds: float) -> None:
         """Wait.
@@ -90,17 +93,19 @@ class Pace:
 
     def _take(self, host: str) -> float:
         """Take the turn if it has come, else say how long it is until then."""
-        with self._next(host) as file:
-            # The clock of the wall is the only one that processes share through a restart.
+        with self._times(host) as file:
+            # The clock of the wall is the only one that processes share through a restart; it may
+            # have been put back since.
             now = time.time()
-            wait_s = _read(file) - now
+            asked, until = _read(file)
+            wait_s = max(min(asked, now) + self._between_s, until) - now
             if wait_s <= 0:
-                _write(file, now + self._between_s)
+                _write(file, now, until)
             return wait_s
 
     @contextmanager
-    def _next(self, host: str) -> Iterator[int]:
-        """The file with the time from which the host may be asked, locked."""
+    def _times(self, host: str) -> Iterator[int]:
+        """The file with the times of a host, locked."""
         name = hashlib.sha256(host.encode()).hexdigest()
         file = os.open(self._folder / name, os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -110,11 +115,12 @@ class Pace:
             os.close(file)
 
 
-def _read(file: int) -> float:
-    kept = os.pread(file, _TIME.size, 0)
-    moment: float = _TIME.unpack(kept)[0] if len(kept) == _TIME.size else 0.0
-    return moment
+def _read(file: int) -> tuple[float, float]:
+    kept = os.pread(file, _TIMES.size, 0)
+    # A new file is empty.
+    asked, until = _TIMES.unpack(kept.ljust(_TIMES.size, b"\0"))
+    return asked, until
 
 
-def _write(file: int, moment: float) -> None:
-    os.pwrite(file, _TIME.pack(moment), 0)
+def _write(file: int, asked: float, until: float) -> None:
+    os.pwrite(file, _TIMES.pack(asked, until), 0)
