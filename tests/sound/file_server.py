@@ -119,6 +119,11 @@ def endless(chunk: bytes, every_s: float = 0.0, said: str = "audio/mpeg") -> Ans
     return answer
 
 
+def silent(handler: Handler, before: int) -> None:
+    """No answer, or no more of it."""
+    handler.server.known.over.wait()
+
+
 @contextmanager
 def serving(
     host: str = "127.0.0.1", tls: ssl.SSLContext | None = None, port: int = 0

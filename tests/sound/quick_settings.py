@@ -1,4 +1,4 @@
-"""Settings that ask this machine, and a look at what a cache holds."""
+"""Asking this machine, and a look at what a cache holds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 from beatlake.config import PreviewSettings
 from beatlake.sound.cache import Cache
+from beatlake.sound.fetching import fetch
+from beatlake.sound.outcomes import Fetched
 
 QUICK = {
     "fetch": True,
@@ -25,6 +27,13 @@ QUICK = {
 def told(**changes: Any) -> PreviewSettings:
     """Settings that wait for next to nothing between requests."""
     return PreviewSettings.model_validate(QUICK | changes)
+
+
+def one(address: str, cache: Cache, **changes: Any) -> Fetched:
+    """What comes of one address."""
+    [fetched] = fetch([address], told(**changes), cache)
+    assert fetched.address == address
+    return fetched
 
 
 def stored(cache: Cache) -> list[Path]:

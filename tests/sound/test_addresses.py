@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from audio_files import tone
 from file_server import FileServer, serving, status, whole
-from quick_settings import told
+from quick_settings import one, told
 
 from beatlake.sound.addresses import Target, closed, followed, target
 from beatlake.sound.cache import Cache
 from beatlake.sound.fetching import fetch
-from beatlake.sound.outcomes import Fetched, NotFetchedError
+from beatlake.sound.outcomes import NotFetchedError
 
 MP3 = tone("MP3")
 
@@ -42,11 +42,6 @@ def servers() -> Iterator[tuple[FileServer, FileServer]]:
 @pytest.fixture
 def cache(tmp_path: Path) -> Cache:
     return Cache(tmp_path / "cache")
-
-
-def one(address: str, cache: Cache, **changes: object) -> Fetched:
-    [fetched] = fetch([address], told(**changes), cache)
-    return fetched
 
 
 @pytest.mark.parametrize("block", SPECIAL)

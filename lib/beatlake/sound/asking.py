@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import re
 import ssl
 import threading
 import time
@@ -13,27 +12,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
 
-from urllib3.exceptions import HTTPError, InvalidHeader, ReadTimeoutError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
-from urllib3.util import Retry
 
 from beatlake import __version__
 from beatlake.config import PreviewSettings
-from beatlake.sound import kinds
-from beatlake.sound.addresses import Target, followed, resolved, target
+from beatlake.sound import answers, kinds
+from beatlake.sound.addresses import Target, resolved, target
 from beatlake.sound.cache import Cache
 from beatlake.sound.connections import Line
 from beatlake.sound.outcomes import NotFetchedError, Outcome
 from beatlake.sound.pace import Pace, StoppedError
 
 _REDIRECTS = {301, 302, 303, 307, 308}
-_GONE = {404, 410}
-#: The server may give it later: it timed out, would not be hurried, or has trouble of its own.
-_LATER = {408, 425, 429, *range(500, 600)}
 _CHUNK_BYTES = 1 << 16
-#: A host that names a time further off is asked again after this, if anybody asks.
-_LONGEST_REST_S = 24 * 3600.0
-_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -132,7 +124,7 @@ class Asker:
                     got = self._taken(at, line, answer)
                     self._pace.judge(at.host, well=True)
                     return got
-                at = _next(at, answer)
+                at = answers.led_to(at, answer)
         raise NotFetchedError(
             "failed", f"It was led on more than {self._settings.redirects} times.", host=at.host
         )
@@ -152,9 +144,9 @@ class Asker:
     def _taken(self, at: Target, line: Line, answer: BaseHTTPResponse) -> Got:
         """The file that an answer brings, in the cache."""
         if answer.status != HTTPStatus.OK:
-            raise _not_ok(at, answer)
+            raise answers.not_ok(at, answer)
         if (answer.length_remaining or 0) > self._max_bytes:
-            raise _damaged(
+            raise answers.damaged(
                 at, answer, f"Its {answer.length_remaining:,} bytes are more than previews.max_mb."
             )
         with self._cache.incoming() as incoming:
@@ -162,13 +154,13 @@ class Asker:
             for chunk in self._chunks(at, line, answer):
                 incoming.write(chunk)
                 if incoming.bytes > self._max_bytes:
-                    raise _damaged(at, answer, "It is larger than previews.max_mb.")
+                    raise answers.damaged(at, answer, "It is larger than previews.max_mb.")
                 if found is None:
                     head += chunk
                     if len(head) >= kinds.HEAD_BYTES:
-                        found = _found(at, answer, head)
-            found = found or _found(at, answer, head)
-        return Got(answer.status, _type_said(answer), found, incoming.sha256, incoming.bytes)
+                        found = answers.found(at, answer, head)
+            found = found or answers.found(at, answer, head)
+        return Got(answer.status, answers.type_said(answer), found, incoming.sha256, incoming.bytes)
 
     def _chunks(self, at: Target, line: Line, answer: BaseHTTPResponse) -> Iterator[bytes]:
         """The body as it comes."""
@@ -216,7 +208,7 @@ class Asker:
             reason,
             status=None if answer is None else answer.status,
             host=at.host,
-            type_said=None if answer is None else _type_said(answer),
+            type_said=None if answer is None else answers.type_said(answer),
             retry=retry,
         )
 
@@ -224,78 +216,3 @@ class Asker:
 def max_bytes(settings: PreviewSettings) -> int:
     """The largest file that is taken."""
     return int(settings.max_mb * (1 << 20))
-
-
-def _next(at: Target, answer: BaseHTTPResponse) -> Target:
-    location = answer.headers.get("Location")
-    if location is None:
-        raise NotFetchedError(
-            "failed",
-            f"{at.host} leads on without saying where.",
-            status=answer.status,
-            host=at.host,
-        )
-    return followed(at, location)
-
-
-def _not_ok(at: Target, answer: BaseHTTPResponse) -> NotFetchedError:
-    status = answer.status
-    outcome: Outcome = "failed"
-    if status in _GONE:
-        outcome = "gone"
-    elif 400 <= status < 500 and status not in (408, 425):
-        outcome = "refused"
-    return NotFetchedError(
-        outcome,
-        f"{at.host} answered {_named(status)}.",
-        status=status,
-        host=at.host,
-        type_said=_type_said(answer),
-        retry=status in _LATER,
-        wait_s=_retry_after_s(answer),
-        final=outcome in ("gone", "refused") and status not in _LATER,
-    )
-
-
-def _damaged(at: Target, answer: BaseHTTPResponse, reason: str) -> NotFetchedError:
-    return NotFetchedError(
-        "damaged",
-        reason,
-        status=answer.status,
-        host=at.host,
-        type_said=_type_said(answer),
-        final=True,
-    )
-
-
-def _found(at: Target, answer: BaseHTTPResponse, head: bytes) -> str:
-    if not head:
-        raise _damaged(at, answer, "It is empty.")
-    found = kinds.found(head)
-    if found is None:
-        said = _type_said(answer) or "no type"
-        raise _damaged(at, answer, f"Its first bytes are of no audio; the server says {said}.")
-    return found
-
-
-def _type_said(answer: BaseHTTPResponse) -> str | None:
-    """The media type of Content-Type, without parameters; None for what is none."""
-    said = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    return said if _TYPE.fullmatch(said) else None
-
-
-def _retry_after_s(answer: BaseHTTPResponse) -> float:
-    """How long a server wants to be left alone: 0 where it does not say it in a way that counts."""
-    said = answer.headers.get("Retry-After", "")
-    try:
-        return min(Retry().parse_retry_after(said), _LONGEST_REST_S)
-    except (InvalidHeader, ValueError, OverflowError):
-        return 0.0
-
-
-def _named(status: int) -> str:
-    """A status with its name, as the standard has it and not as the server calls it."""
-    try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return str(status)
