@@ -18,7 +18,7 @@ from audio_files import tone
 from file_server import Answer, FileServer, Handler, endless, serving, silent, status, then, whole
 from quick_settings import one, stored, told
 
-from beatlake.sound import asking
+from beatlake.sound import asking, pace
 from beatlake.sound.cache import Cache
 from beatlake.sound.fetching import fetch
 from beatlake.sound.pace import Pace, StoppedError
@@ -258,11 +258,11 @@ def test_a_turn_is_taken_once(cache: Cache) -> None:
     taken: list[str] = []
 
     def take() -> None:
-        pace = Pace(cache.hosts, settings, stopped)
+        turns = Pace(cache.hosts, settings, stopped)
         for n in range(hosts):
             together.wait(60)
             with suppress(StoppedError):
-                pace.turn(f"{n}.test")
+                turns.turn(f"{n}.test")
                 taken.append(f"{n}.test")
 
     threads = [threading.Thread(target=take) for _ in range(workers)]
@@ -271,6 +271,24 @@ def test_a_turn_is_taken_once(cache: Cache) -> None:
     for thread in threads:
         thread.join()
     assert sorted(taken) == sorted(f"{n}.test" for n in range(hosts))
+
+
+def test_a_clock_that_is_put_back_keeps_nobody(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1_000_000.0]
+    monkeypatch.setattr(pace, "time", SimpleNamespace(time=lambda: now[0]))
+    stopped = threading.Event()
+    stopped.set()
+    turns = Pace(cache.hosts, told(requests_per_s=0.5), stopped)
+    turns.turn("a.test")
+    now[0] += 1.9
+    with pytest.raises(StoppedError):
+        turns.turn("a.test")
+    now[0] += 0.2
+    turns.turn("a.test")
+    now[0] -= 86_400
+    turns.turn("a.test")
 
 
 @pytest.mark.parametrize(

@@ -94,11 +94,13 @@ class Pace:
     def _take(self, host: str) -> float:
         """Take the turn if it has come, else say how long it is until then."""
         with self._times(host) as file:
-            # The clock of the wall is the only one that processes share through a restart; it may
-            # have been put back since.
+            # The clock of the wall is the only one that processes share through a restart.
             now = time.time()
             asked, until = _read(file)
-            wait_s = max(min(asked, now) + self._between_s, until) - now
+            if asked > now:
+                # It was put back since, by who knows how much.
+                asked = 0.0
+            wait_s = max(asked + self._between_s, until) - now
             if wait_s <= 0:
                 _write(file, now, until)
             return wait_s
