@@ -18,6 +18,7 @@ from beatlake.cli.options import (
     LakeOption,
     SetOption,
     app,
+    check_sound_installed,
     open_lake,
 )
 
@@ -158,6 +159,9 @@ def generate(
     ] = 0.002,
     seed: Annotated[int, typer.Option(help="The same scale and seed give the same bytes.")] = 42,
     clean: Annotated[bool, typer.Option("--clean", help="Leave out defective records.")] = False,
+    previews: Annotated[
+        int, typer.Option(min=0, help="Clips of sound to write, too, of so many recordings.")
+    ] = 0,
     processes: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(help="Processes at once; by default as many as the scale needs."),
@@ -166,8 +170,12 @@ def generate(
     """Write synthetic CSV files of the shape of the published set."""
     from beatlake import synth
 
+    if previews:
+        check_sound_installed("Previews")
     try:
-        truth = synth.generate(out, scale=scale, seed=seed, clean=clean, processes=processes)
+        truth = synth.generate(
+            out, scale=scale, seed=seed, clean=clean, previews=previews, processes=processes
+        )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     console.print_table(
@@ -183,6 +191,9 @@ def generate(
         ],
     )
     typer.echo("")
+    if previews:
+        folder = out / truth["previews"]["folder"]
+        typer.echo(console.clean(f"Clips of sound in {folder}: {truth['previews']['number']:,}."))
     typer.echo(console.clean(f"Written to {out}; what to expect of them is in truth.json."))
     place = shlex.quote(str(out))
     typer.echo(console.clean(f"Next: beatlake run --input {place} --lake {DEFAULT_LAKE}"))

@@ -65,14 +65,27 @@ def check_installed() -> None:
     Raises:
         SetupError: one of them is missing.
     """
+    needed = ("imblearn", "jinja2", "matplotlib", "scipy", "sklearn", "xgboost")
+    _check_extra("learn", "Models", needed)
+
+
+def check_sound_installed(what: str) -> None:
+    """Find the packages that reading and writing sound needs; `what` needs them.
+
+    Raises:
+        SetupError: one of them is missing.
+    """
+    _check_extra("sound", what, ("scipy", "soundfile"))
+
+
+def _check_extra(extra: str, what: str, needed: tuple[str, ...]) -> None:
     from importlib.util import find_spec
 
     from beatlake.errors import SetupError
     from beatlake.resources import checkout
 
-    needed = ("imblearn", "jinja2", "matplotlib", "scipy", "sklearn", "xgboost")
     if missing := [name for name in needed if find_spec(name) is None]:
         raise SetupError(
-            f"Models need packages that are not installed: {', '.join(missing)}.",
-            "make install" if checkout() else "pip install 'beatlake[learn]'",
+            f"{what} need packages that are not installed: {', '.join(missing)}.",
+            "make install" if checkout() else f"pip install 'beatlake[{extra}]'",
         )

@@ -4,13 +4,14 @@
 optional 21st input) and `truth.json`. At scale 1 the clean rows reproduce every published count of
 the dataset exactly; at other scales in proportion. Unless `clean`, defective records of every kind
 come on top, in known places. The same scale and seed give the same bytes on any number of
-processes.
+processes. With `previews` it writes as many short clips of sound beside them, and changes no other
+byte but those of truth.json.
 
 How it works: `shape` says how often each ISRC repeats on each side, `people`, `releases` and
 `links` place the recordings, `features` draws the audio features, `signal` the popularity; `build`
 puts them together as a `world` of arrays. `files` turns any rows of it into texts (`names`,
 `dates`, `texts`), `defects` plans the defective records, `writer` makes the bytes, `truth` what to
-expect of them, `generator` writes it all.
+expect of them, `generator` writes it all. `previews` is what makes clips.
 
 truth.json
 ----------
@@ -53,6 +54,24 @@ truth.json
 `signal.artists`
     `number` of main artists with a Spotify track, `mean` and `sd` of their effects, each artist
     counted once: the effects are standardised over the tracks, where some artists have many.
+`previews`
+    Only where there are clips. `folder`, `number`, `seconds`, `sample_rate` (all are mono), and
+    `by_genre`: clips by genre_id. The recordings are a plain sample, by a hash, of those with a
+    Beatport genre, audio features and one Spotify track with a preview: those of a number are among
+    those of a larger one, and genres and artists are as common as in the files.
+    `spreads.<property>`: the standard deviation by which an artist's sound lies from that of the
+    genre, and a clip from that of the artist (of the logarithm where `ratio`), and the limits. What
+    is normal of a genre stands in `data/genre_sounds.csv`.
+    `artists.<artist_id>`: what all clips of an artist share: `shift` of each property in such
+    units, tilt and resonance of the spectrum, echo, the pitch of the drums, detuning.
+    `clips`: `file` (the 40 hexadecimal digits of the recording's preview_url, `.mp3` or `.ogg` by a
+    hash), `isrc`, `artist_id` of the main artist, `genre_id`; `tempo`, the beats per minute of the
+    recording as played (`bpm` of bp_track is half of it where it is written at half time);
+    `key` and `mode` as in audio_features; `rhythm`, one of `previews.rhythms`; `first_step`, at
+    which of the bar's sixteen steps it begins; `moves`, whether the chords change; the properties;
+    `samples_sha256`, of the 16-bit samples (little-endian) before they are coded. The samples are
+    the same wherever numpy and scipy compute the same; the bytes of a file also depend on the
+    version of the libraries that code it, libsndfile's LAME and Vorbis.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -36,8 +36,11 @@ from beatlake.synth.writer import (
     write_piece,
 )
 
-# Below this scale, starting processes costs more than they save.
+# Below this scale and number of clips, starting processes costs more than they save.
 _ALONE_BELOW = 0.02
+_ALONE_BELOW_CLIPS = 50
+
+Done = TypeVar("Done")
 
 
 def generate(
@@ -46,6 +49,7 @@ def generate(
     scale: float = 0.002,
     seed: int = 42,
     clean: bool = False,
+    previews: int = 0,
     processes: int | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
@@ -56,6 +60,8 @@ def generate(
         scale: the size as a share of the real dataset (1 = 7 GB), see `shape.counts_at`.
         seed: the same scale and seed give the same bytes.
         clean: leave out the defective records.
+        previews: how many clips of sound to write into the folder `previews` of the folder; needs
+            the extra `sound`. Everything else is the same as without.
         processes: how many to use, by default one for small scales, else all processors. The
             bytes do not depend on it.
         progress: show a progress bar where the output is a terminal.
@@ -64,15 +70,21 @@ def generate(
         The content of truth.json.
 
     Raises:
-        ValueError: the scale, seed or number of processes is impossible.
+        ValueError: the scale, seed, number of previews or of processes is impossible.
+        ModuleNotFoundError: there are to be previews and the extra `sound` is not installed.
     """
     if seed < 0:
         raise ValueError(f"seed must not be negative, got {seed}")
     if processes is not None and processes < 1:
         raise ValueError(f"processes must be at least 1, got {processes}")
+    if previews < 0:
+        raise ValueError(f"previews must not be negative, got {previews}")
     counts = counts_at(scale)
+    if previews:
+        from beatlake.synth.previews.clips import clip_jobs, clips_truth, write_clips
     if processes is None:
-        processes = 1 if scale < _ALONE_BELOW else usable_processes()
+        small = scale < _ALONE_BELOW and previews < _ALONE_BELOW_CLIPS
+        processes = 1 if small else usable_processes()
     out.mkdir(parents=True, exist_ok=True)
     # Without truth.json the folder is unfinished, whatever else lies in it.
     (out / "truth.json").unlink(missing_ok=True)
@@ -92,7 +104,8 @@ def generate(
             world = World.load(work, counts, seed, people)
             defects = {} if clean else plan(world, scale)
             jobs = list(_jobs(world, work, defects))
-            bar.update(task, total=len(jobs), completed=0)
+            sounds = clip_jobs(world, work, out, previews) if previews else []
+            bar.update(task, total=len(jobs) + len(sounds), completed=0)
             files = {name: _copy(out, name) for name in COPIED}
             pieces = run(write_piece, jobs)
             for file in GENERATED:
@@ -107,6 +120,12 @@ def generate(
                     file.name, file.size(world), defects.get(file.name, []), offsets, written
                 )
             known = _whole_truth(world, defects, planted, files)
+            if previews:
+                bar.update(task, description="previews")
+                clips = [
+                    clip for part in run(write_clips, sounds) for clip in _seen(part, bar, task)
+                ]
+                known["previews"] = clips_truth(clips)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     known = {
@@ -121,9 +140,9 @@ def generate(
     return known
 
 
-def _seen(piece: Piece, bar: Progress, task: Any) -> Piece:
+def _seen(done: Done, bar: Progress, task: Any) -> Done:
     bar.advance(task)
-    return piece
+    return done
 
 
 @contextmanager

@@ -42,7 +42,8 @@ def data_bytes(name: str) -> bytes:
     return (resources.files("beatlake.synth") / "data" / name).read_bytes()
 
 
-def _records(name: str) -> list[dict[str, str]]:
+def records(name: str) -> list[dict[str, str]]:
+    """The rows of one of the package's data files."""
     return list(csv.DictReader(io.StringIO(data_bytes(name).decode(), newline="")))
 
 
@@ -73,8 +74,8 @@ class Subgenres:
 @cache
 def genres() -> Genres:
     """The genres with their profiles."""
-    profiles = {int(row["genre_id"]): row for row in _records("genre_profiles.csv")}
-    rows = sorted(_records("bp_genre.csv"), key=lambda row: int(row["genre_id"]))
+    profiles = {int(row["genre_id"]): row for row in records("genre_profiles.csv")}
+    rows = sorted(records("bp_genre.csv"), key=lambda row: int(row["genre_id"]))
     ids = [int(row["genre_id"]) for row in rows]
 
     def column(name: str) -> Array:
@@ -97,7 +98,7 @@ def subgenres() -> Subgenres:
     """The subgenre pairs with the share of their genre's tracks that carry them."""
     known = genres()
     place = {int(g): i for i, g in enumerate(known.ids)}
-    rows = _records("bp_subgenre.csv")
+    rows = records("bp_subgenre.csv")
     ids = [0] + [int(row["subgenre_id"]) for row in rows]
     index = [0] + [place[int(row["genre_id"])] for row in rows]
     share = [0.0] + [

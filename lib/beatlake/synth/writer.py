@@ -88,18 +88,19 @@ def _files() -> dict[str, File]:
 
 
 @cache
-def _world(folder: Path, counts: Counts, seed: int, people: People) -> World:
+def mapped_world(folder: Path, counts: Counts, seed: int, people: People) -> World:
+    """The world that a folder holds, mapped once in each process."""
     return World.load(folder, counts, seed, people)
 
 
 def forget_world() -> None:
-    """Let go of the world that pieces were written of in this process."""
-    _world.cache_clear()
+    """Let go of the world that pieces and clips were made of in this process."""
+    mapped_world.cache_clear()
 
 
 def write_piece(job: Job) -> Piece:
     """Carry out one job; runs in any process, the world is mapped from its folder."""
-    world = _world(job.folder, job.counts, job.seed, job.people)
+    world = mapped_world(job.folder, job.counts, job.seed, job.people)
     rows = _files()[job.file].rows(world, np.arange(job.start, job.stop))
     data, ends = lines_of(rows)
     if not job.inserts:

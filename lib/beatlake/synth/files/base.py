@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from beatlake.synth.names import artist_names, remix_credits
 from beatlake.synth.people import guests, remixers
-from beatlake.synth.randomness import Array, Shuffle
-from beatlake.synth.texts import Text, isrcs, of_integers, spotify_ids, where_null
+from beatlake.synth.randomness import Array, Shuffle, uniform
+from beatlake.synth.texts import Text, hexadecimal, isrcs, of_integers, spotify_ids, where_null
 from beatlake.synth.world import World
 
 
@@ -55,6 +55,16 @@ def isrc_texts(world: World, recording: Array) -> Text:
 def spotify_texts(world: World, index: Array, kind: str) -> Text:
     """Spotify ids of tracks, releases or artists."""
     return spotify_ids(index.astype(np.int64), world.seed, kind)
+
+
+def preview_digits(world: World, track: Array) -> Array:
+    """The 40 digits that name the preview of each Spotify track, as a matrix of bytes."""
+    return hexadecimal(track, 40, world.seed, "preview")
+
+
+def has_preview(world: World, track: Array) -> Array:
+    """Whether a Spotify track has the address of a preview."""
+    return uniform(track, world.seed, "no preview") >= 0.12
 
 
 def beatport_ids(world: World, index: Array, kind: str) -> Array:

@@ -13,7 +13,9 @@ from beatlake.synth.features import text_of_significant
 from beatlake.synth.files.base import (
     File,
     Rows,
+    has_preview,
     isrc_texts,
+    preview_digits,
     remix_of,
     spotify_texts,
     whole_sums,
@@ -129,7 +131,7 @@ def _sp_track(world: World, at: Array) -> Rows:
     client = hexadecimal(np.zeros(1, np.int64), 32, world.seed, "client").tobytes().decode()
     preview = joined(
         "https://p.scdn.co/mp3-preview/",
-        from_bytes(hexadecimal(track, 40, world.seed, "preview")),
+        from_bytes(preview_digits(world, track)),
         "?cid=" + client,
     )
     return Rows(
@@ -142,7 +144,7 @@ def _sp_track(world: World, at: Array) -> Rows:
             spotify_texts(world, release, "release"),
             flags(explicit),
             of_integers(number // 40 + 1),
-            where_null(preview, uniform(track, world.seed, "no preview") < 0.12),
+            where_null(preview, ~has_preview(world, track)),
             dates.batch_times(at, "2023-08-22 18:08:48", 2000, 2),
         ],
         whole_sums(duration_ms=duration, explicit=explicit),
