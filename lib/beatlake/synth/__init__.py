@@ -4,8 +4,8 @@
 optional 21st input) and `truth.json`. At scale 1 the clean rows reproduce every published count of
 the dataset exactly; at other scales in proportion. Unless `clean`, defective records of every kind
 come on top, in known places. The same scale and seed give the same bytes on any number of
-processes. With `previews` it writes as many short clips of sound beside them, and changes no other
-byte but those of truth.json.
+processes. With `previews` it writes as many short clips of sound beside them; of the other files
+only truth.json changes.
 
 How it works: `shape` says how often each ISRC repeats on each side, `people`, `releases` and
 `links` place the recordings, `features` draws the audio features, `signal` the popularity; `build`
@@ -70,8 +70,9 @@ truth.json
     `key` and `mode` as in audio_features; `rhythm`, one of `previews.rhythms`; `first_step`, at
     which of the bar's sixteen steps it begins; `moves`, whether the chords change; the properties;
     `samples_sha256`, of the 16-bit samples (little-endian) before they are coded. The samples are
-    the same wherever numpy and scipy compute the same; the bytes of a file also depend on the
-    version of the libraries that code it, libsndfile's LAME and Vorbis.
+    the same wherever numpy and scipy compute the same. The bytes of a file are not: they also
+    depend on the versions of LAME and Vorbis in libsndfile, which gives every Ogg file a serial
+    number by chance.
 """
 
 from __future__ import annotations
