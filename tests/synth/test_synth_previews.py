@@ -44,7 +44,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("clips") / "few"
-    generate(out, scale=SCALE, seed=SEED, clean=True, previews=FEW, processes=1, progress=False)
+    options = f"--clean --scale {SCALE} --seed {SEED} --previews {FEW} --processes 1"
+    said = CliRunner().invoke(app, ["generate", *options.split(), "--out", str(out)])
+    assert said.exit_code == 0, said.output
+    assert f"previews: {FEW}." in said.output.replace("\n", "")
     return out
 
 

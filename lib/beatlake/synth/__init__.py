@@ -62,8 +62,8 @@ truth.json
     `spreads.<property>`: the standard deviation by which an artist's sound lies from that of the
     genre, and a clip from that of the artist (of the logarithm where `ratio`), and the limits. What
     is normal of a genre stands in `data/genre_sounds.csv`.
-    `artists.<artist_id>`: what all clips of an artist share: `shift` of each property in such
-    units, tilt and resonance of the spectrum, echo, the pitch of the drums, detuning.
+    `artists.<artist_id>`: what all clips of an artist share: `shift`, how far each property lies
+    from the genre's, tilt and resonance of the spectrum, echo, the pitch of the drums, detuning.
     `clips`: `file` (the 40 hexadecimal digits of the recording's preview_url, `.mp3` or `.ogg` by a
     hash), `isrc`, `artist_id` of the main artist, `genre_id`; `tempo`, the beats per minute of the
     recording as played (`bpm` of bp_track is half of it where it is written at half time);
