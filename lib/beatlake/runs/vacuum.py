@@ -11,7 +11,7 @@ from beatlake.lake import Lake
 from beatlake.runs import lease as leases
 from beatlake.runs import publishing, reserve
 from beatlake.runs.lease import Lease
-from beatlake.tables import ml, ops
+from beatlake.tables import ml, ops, sound
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _data_files(lake: Lake) -> list[Path]:
     lost: a file of theirs that no commit names yet may be named at any moment.
     """
     root = lake.root.resolve()
-    records = (ops.RELEASES, ops.RUNS, ops.STAGES, *ml.TABLES)
+    records = (ops.RELEASES, ops.RUNS, ops.STAGES, *ml.TABLES, *sound.TABLES)
     added_to = {lake.path(table.name).resolve() for table in records}
     return sorted(
         path

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import cache
 
-from beatlake.tables import bronze, gold, ml, ops, silver
+from beatlake.tables import bronze, gold, ml, ops, silver, sound
 from beatlake.tables.spec import Table
 
 
 @cache
 def _by_name() -> dict[str, Table]:
-    listed = [*bronze.tables(), *silver.TABLES, *gold.tables(), *ml.TABLES, *ops.TABLES]
+    learnt = [*ml.TABLES, *sound.TABLES]
+    listed = [*bronze.tables(), *silver.TABLES, *gold.tables(), *learnt, *ops.TABLES]
     return {table.name: table for table in listed}
 
 
