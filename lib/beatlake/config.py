@@ -123,10 +123,29 @@ class PreviewSettings(Section):
         le=10_000,
         description="Files in a row that a host may fail to give before it is asked for no more.",
     )
+    cache: Path | None = Field(
+        None,
+        description="Folder of fetched audio, which all workers see; that of the user by default.",
+    )
     networks: tuple[IPvAnyNetwork, ...] = Field(
         (),
         description="Networks, such as 10.1.0.0/16, that are asked although they are not public.",
     )
+
+
+class SpectrogramSettings(Section):
+    """What previews are made into; where one of these changes, all spectrograms are made anew."""
+
+    stretch_s: float = content(
+        10.0, "Seconds from the middle of a preview; silence where it is shorter.", ge=1, le=60
+    )
+    sample_rate_hz: int = content(
+        16_000, "Samples a second that it is resampled to, in mono.", ge=4_000, le=48_000
+    )
+    window: int = content(1024, "Samples of a transform's window.", ge=64, le=8192, multiple_of=2)
+    hop: int = content(512, "Samples from one transform to the next.", ge=32, le=8192)
+    bands: int = content(96, "Mel bands, from 0 Hz to half the sample rate.", ge=4, le=512)
+    image_size: int = content(224, "Rows and columns of the square picture.", ge=16, le=1024)
 
 
 class NotifySettings(Section):
@@ -148,6 +167,7 @@ class Settings(Section):
     integrate: IntegrateSettings = Field(default_factory=IntegrateSettings)
     aggregate: AggregateSettings = Field(default_factory=AggregateSettings)
     previews: PreviewSettings = Field(default_factory=PreviewSettings)
+    spectrograms: SpectrogramSettings = Field(default_factory=SpectrogramSettings)
     notify: NotifySettings = Field(default_factory=NotifySettings)
     lease_s: float = Field(
         60.0,

@@ -226,7 +226,10 @@ def _compared(schema: pa.Schema, cut_by: str | None) -> list[str]:
     texts takes a tenth of writing, and rows that are in no order have both ends of the alphabet in
     every group.
     """
-    texts = [pa.types.is_nested(kind) or pa.types.is_string(kind) for kind in schema.types]
+    texts = [
+        pa.types.is_nested(kind) or pa.types.is_string(kind) or pa.types.is_binary(kind)
+        for kind in schema.types
+    ]
     keys = (schema.names[0], cut_by)
     columns = zip(schema.names, texts, strict=True)
     return [name for name, is_text in columns if name in keys or not is_text]

@@ -185,14 +185,19 @@ class Lake:
         table: Table,
         rows: DataFrame | Callable[[], Sequence[Written]] | None,
         stamp: Stamp,
+        mode: Literal["overwrite", "append"] = "overwrite",
+        onto: DeltaTable | None = None,
     ) -> Committed:
-        """Replace a table's rows and return the version that this made.
+        """Replace a table's rows, or add to them, and return the version that this made.
 
         Args:
             table: the spec; created first where it is not there.
             rows: a frame, which is held against the spec first; or what puts data files into the
                 table's directory (`target`) or has done so; None for no rows.
             stamp: the origin of the commit.
+            mode: whether the rows replace those of the table.
+            onto: the table as its rows were read: nothing is committed if another commit came
+                since. It has to be as its spec says.
 
         Raises:
             SpecError: the frame does not match the spec.
@@ -204,10 +209,11 @@ class Lake:
         from deltalake.transaction import AddAction
 
         if rows is None:
-            return self.record(table, (), stamp, "overwrite")
+            return self.record(table, (), stamp, mode)
         write = rows if callable(rows) else self._writing(table, rows)
         commit_id = uuid4().hex
-        self._prepared(table, stamp.text(commit_id))
+        if onto is None:
+            self._prepared(table, stamp.text(commit_id), keeps_rows=mode == "append")
         self.guard()
         with committing(table.name, self.path(table.name)), _naming_another_commit(table):
             files = write()
@@ -220,12 +226,13 @@ class Lake:
                     f" {gone[0]}. Is {self.root} the same place for all workers?"
                 )
             now = int(time.time() * 1000)
-            opened = self.open(table.name)
+            opened = self.open(table.name) if onto is None else onto
+            said = {"userMetadata": stamp.text(commit_id)}
             opened.create_write_transaction(
                 [AddAction(f.name, f.size, {}, now, True, _stats(table, f)) for f in files],
-                "overwrite",
+                mode,
                 Schema.from_arrow(table.arrow_schema),
-                commit_properties=CommitProperties({"userMetadata": stamp.text(commit_id)}),
+                commit_properties=CommitProperties(said, None if onto is None else 0),
             )
         opened.update_incremental()
         version = _committed(table.name, opened, commit_id).version

@@ -13,11 +13,11 @@ from typing import Annotated
 import typer
 
 from beatlake import __version__, console
-from beatlake.cli import failures, jobs, learning, looking, models
+from beatlake.cli import failures, jobs, learning, looking, models, sound
 from beatlake.cli.options import app, lake_in_use
 from beatlake.redaction import redact
 
-__all__ = ["jobs", "learning", "looking", "main", "models"]
+__all__ = ["jobs", "learning", "looking", "main", "models", "sound"]
 
 _INTERRUPTED = 130
 

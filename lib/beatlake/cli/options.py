@@ -75,7 +75,7 @@ def check_sound_installed(what: str) -> None:
     Raises:
         SetupError: one of them is missing.
     """
-    _check_extra("sound", what, ("scipy", "soundfile"))
+    _check_extra("sound", what, ("scipy", "soundfile", "soxr", "urllib3"))
 
 
 def _check_extra(extra: str, what: str, needed: tuple[str, ...]) -> None:

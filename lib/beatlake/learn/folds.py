@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from beatlake.learn.engine import share, text
+from beatlake.dealing import share
+from beatlake.learn.engine import text
 from beatlake.learn.features import FittedFeatures
 from beatlake.learn.splits import DEALT_BY, FITTING, Rung
 

@@ -29,8 +29,9 @@ from dataclasses import dataclass, field, replace
 import duckdb
 
 from beatlake.config import ConfigError
+from beatlake.dealing import share
 from beatlake.errors import InputError
-from beatlake.learn.engine import one, quoted, share, text
+from beatlake.learn.engine import one, quoted, text
 from beatlake.learn.rows import Prepared
 from beatlake.learn.task import RUNGS, Splits
 

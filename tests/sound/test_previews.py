@@ -1,0 +1,308 @@
+"""`beatlake previews` on a tiny lake: what becomes of good and bad audio, and of a second run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pytest
+from heard_lake import digits, publish, recording, url
+from odd_audio import encoded, mp3, odd, tone
+
+from beatlake import cli
+from beatlake.config import PreviewSettings, SpectrogramSettings
+from beatlake.errors import ConflictError, InputError
+from beatlake.lake import Lake
+from beatlake.sound import previews
+from beatlake.sound.previews import shape_of
+from beatlake.sound.sampling import Sample
+from beatlake.sound.spectrograms import Shape
+from beatlake.tables.sound import OUTCOMES, PREVIEWS, SPECTROGRAMS
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+#: What is in the folder, by recording: name of the file, its bytes, and what must become of it.
+FILES = {
+    "AA0000000001": ("{digits}.mp3", mp3, "ok"),
+    "AA0000000002": ("{isrc}.flac", lambda: encoded(tone(12.0), 22_050, "FLAC", "PCM_16"), "ok"),
+    "AA0000000003": ("{digits}.mp3", odd("ogg_named.mp3").data, "ok"),
+    "AA0000000004": ("{digits}.mp3", odd("empty.mp3").data, "damaged"),
+    "AA0000000005": ("{digits}.mp3", odd("text.mp3").data, "damaged"),
+    "AA0000000006": ("{digits}.mp3", odd("truncated.mp3").data, "damaged"),
+    "AA0000000007": ("{digits}.wav", odd("silent.wav").data, "silent"),
+    "AA0000000008": ("{digits}.ogg", odd("a_fifth_of_a_second.ogg").data, "short"),
+}
+MISSING = "AA0000000009"
+NOWHERE = "AA0000000010"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "audio"
+    made.mkdir()
+    for isrc, (name, data, _) in FILES.items():
+        (made / name.format(digits=digits(isrc), isrc=isrc)).write_bytes(data())
+    (made / "readme.txt").write_text("not audio")
+    return made
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return publish(tmp_path / "lake", _recordings())
+
+
+def made(
+    spark: SparkSession,
+    lake: Lake,
+    folder: Path | None,
+    sample: str = "1.0",
+    shape: Shape | None = None,
+    **settings: Any,
+) -> previews.Made:
+    return previews.make(
+        spark,
+        lake,
+        folder=folder,
+        sample=Sample.of(sample),
+        settings=PreviewSettings(**settings),
+        shape=shape or Shape(),
+    )
+
+
+def rows(lake: Lake, name: str) -> list[dict[str, Any]]:
+    """Rows of a table by recording, read by an engine that knows nothing of beatlake."""
+    opened = lake.open(name)
+    found = duckdb.from_arrow(opened.to_pyarrow_table()).to_arrow_table()
+    return sorted(found.to_pylist(), key=lambda row: row["isrc"])
+
+
+def test_every_recording_of_the_sample_has_an_outcome(
+    spark: SparkSession, lake: Lake, folder: Path
+) -> None:
+    done = made(spark, lake, folder)
+
+    told = {row["isrc"]: row for row in rows(lake, PREVIEWS.name)}
+    expected = {isrc: outcome for isrc, (_, _, outcome) in FILES.items()}
+    assert {isrc: row["outcome"] for isrc, row in told.items()} == {
+        **expected, MISSING: "missing", NOWHERE: "missing"
+    }  # fmt: skip
+    assert {name: n for name, n in done.outcomes.items() if n} == {
+        "ok": 3, "silent": 1, "short": 1, "damaged": 3, "missing": 2
+    }  # fmt: skip
+    assert list(done.outcomes) == list(OUTCOMES)
+    assert all((row["reason"] is None) == (row["outcome"] == "ok") for row in told.values())
+    assert told["AA0000000003"]["format"] == "OGG", "whatever the file is called"
+    assert told["AA0000000002"]["duration_s"] == 12.0
+    assert told["AA0000000002"]["start_s"] == 1.0
+    pictured = {row["isrc"]: row for row in rows(lake, SPECTROGRAMS.name)}
+    assert set(pictured) == {isrc for isrc, outcome in expected.items() if outcome == "ok"}
+    for isrc, row in pictured.items():
+        assert row["sha256"] == told[isrc]["sha256"]
+        assert (row["bands"], row["frames"], row["image_size"]) == (96, 313, 224)
+        bands = np.frombuffer(row["log_mel"], np.uint8).reshape(row["bands"], row["frames"])
+        assert bands.max() == 255
+        # A tone of 440 Hz: Slaney's scale up to 8 kHz has 45.2 mel, so 6.6 is in the 15th of 96.
+        assert bands[:, 60].argmax() == 13
+        assert len(row["stft_image"]) == 224 * 224
+
+
+def test_a_second_run_does_nothing_again_and_a_third_adds_what_came(
+    spark: SparkSession, lake: Lake, folder: Path
+) -> None:
+    first = made(spark, lake, folder)
+    before = {t.name: (rows(lake, t.name), lake.open(t.name).version()) for t in _tables()}
+    files = _data_files(lake)
+
+    again = made(spark, lake, folder)
+    assert (again.new, again.kept, again.removed) == (0, 3, 0)
+    assert again.outcomes == first.outcomes
+    assert {t.name: (rows(lake, t.name), lake.open(t.name).version()) for t in _tables()} == before
+    assert _data_files(lake) == files, "no data file is left that no table names"
+
+    (folder / f"{digits(MISSING)}.ogg").write_bytes(odd("ogg_named.mp3").data())
+    third = made(spark, lake, folder)
+    assert (third.new, third.kept, third.removed) == (1, 3, 0)
+    assert files < _data_files(lake), "what was there is not written again"
+    assert [r for r in rows(lake, SPECTROGRAMS.name) if r["isrc"] != MISSING] == before[
+        SPECTROGRAMS.name
+    ][0]
+
+
+def test_changed_audio_and_a_smaller_sample_take_out_what_no_longer_counts(
+    spark: SparkSession, lake: Lake, folder: Path, tmp_path: Path
+) -> None:
+    made(spark, lake, folder)
+    (folder / f"{digits('AA0000000001')}.mp3").write_bytes(mp3(6.0))
+    (folder / "AA0000000002.flac").unlink()
+
+    changed = made(spark, lake, folder)
+
+    assert (changed.new, changed.kept, changed.removed) == (1, 1, 2)
+    fresh = publish(tmp_path / "fresh", _recordings())
+    made(spark, fresh, folder)
+    for table in _tables():
+        assert rows(lake, table.name) == rows(fresh, table.name), "history leaves no trace"
+
+
+def test_other_parameters_replace_all(spark: SparkSession, lake: Lake, folder: Path) -> None:
+    made(spark, lake, folder)
+    shape = shape_of(SpectrogramSettings(stretch_s=3, bands=32, image_size=64))
+
+    done = made(spark, lake, folder, shape=shape)
+
+    assert (done.new, done.kept, done.removed) == (3, 0, 3)
+    found = rows(lake, SPECTROGRAMS.name)
+    assert len(found) == 3
+    assert {(r["bands"], r["frames"], r["image_size"], r["stretch_s"]) for r in found} == {
+        (32, 1 + 3 * 16_000 // 512, 64, 3.0)
+    }
+    assert {len(r["log_mel"]) for r in found} == {32 * 94}
+    assert {r["parameters"] for r in rows(lake, PREVIEWS.name)} == {found[0]["parameters"]}
+
+
+def test_tables_do_not_depend_on_partitions(
+    spark: SparkSession, lake: Lake, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(spark, lake, folder)
+    other = publish(tmp_path / "other", list(reversed(_recordings())))
+    monkeypatch.setattr(previews, "_MOST_FILES", 1)
+    made(spark, other, folder)
+
+    files = [len(lake_.open(SPECTROGRAMS.name).file_uris()) for lake_ in (lake, other)]
+    assert files[0] == 1 < files[1]
+    for table in _tables():
+        assert rows(lake, table.name) == rows(other, table.name)
+
+
+def test_of_two_runs_at_a_time_one_begins_anew(
+    spark: SparkSession, lake: Lake, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(spark, lake, folder, sample="3")
+    commit = previews.commit
+
+    def late(*arguments: Any) -> previews.Made:
+        monkeypatch.setattr(previews, "commit", commit)
+        made(spark, lake, folder)
+        return commit(*arguments)
+
+    monkeypatch.setattr(previews, "commit", late)
+    with pytest.raises(ConflictError, match="Another run"):
+        made(spark, lake, folder, sample="9")
+    found = rows(lake, SPECTROGRAMS.name)
+    assert len(found) == len({row["isrc"] for row in found}) == 3
+
+
+def test_a_larger_sample_holds_the_smaller_and_keeps_artists_whole() -> None:
+    everything = pa.table(
+        {
+            "isrc": [f"AA{n:010}" for n in range(2000)],
+            "preview_url": [url(str(n)) for n in range(2000)],
+            "artist_keys": [[f"artist {n % 500}"] for n in range(2000)],
+        }
+    )
+    with duckdb.connect() as db:
+        db.register("recordings", everything)
+
+        def drawn(sample: str) -> list[str]:
+            return [r[0] for r in db.execute(Sample.of(sample).sql("recordings")).fetchall()]
+
+        tenth, fifth = drawn("10%"), drawn("0.2")
+        assert set(tenth) < set(fifth)
+        assert 150 < len(tenth) < 250
+        artists = {int(isrc[2:]) % 500 for isrc in tenth}
+        assert len(tenth) == 4 * len(artists)
+        assert drawn("700")[:60] == drawn("60") == drawn("1.0")[:60]
+        assert len(drawn("60")) == 60
+
+
+def test_a_tenth_is_what_networks_take_as_a_tenth(tmp_path: Path) -> None:
+    from beatlake.dealing import share
+    from beatlake.learn.folds import BUCKETS
+
+    with duckdb.connect() as db:
+        group = "coalesce(artist_keys[1], isrc)"
+        db.execute(
+            "CREATE TABLE recordings AS SELECT 'AA' || i AS isrc, NULL::VARCHAR AS preview_url,"
+            " ['artist ' || i % 300] AS artist_keys FROM range(3000) AS r(i)"
+        )
+        network = f"floor({share('beatlake', 'sample', group)} * {BUCKETS})::INTEGER < 100"
+        theirs = db.execute(f"SELECT isrc FROM recordings WHERE {network} ORDER BY 1").fetchall()
+        ours = db.execute(Sample.of("0.1").sql("recordings")).fetchall()
+    assert sorted(row[0] for row in ours) == [row[0] for row in theirs] != []
+
+
+def test_the_command_says_what_became_of_them(
+    spark: SparkSession, lake: Lake, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["previews", "--lake", str(lake.root), "--from", str(folder)]
+    assert cli.main([*options, "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["outcomes"]["ok"] == told["new"] == 3
+    assert cli.main(options) == 0
+    printed = capsys.readouterr().out
+    assert "damaged" in printed
+    assert "0 made, 3 there before, 0 removed" in printed
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--from", "nowhere"], 3, "nowhere cannot be read"),
+        ([], 2, "--from FOLDER"),
+        (["--from", ".", "--sample", "1.5"], 2, "such as 0.1"),
+        (["--set", "previews.fetch=true"], 2, "--sample 500"),
+        (["--from", ".", "--set", "spectrograms.bands=512"], 2, "mel bands lie between"),
+        (["--from", ".", "--set", "spectrograms.hop=2048"], 2, "between windows would be lost"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(
+    spark: SparkSession,
+    lake: Lake,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    code: int,
+    said: str,
+) -> None:
+    assert cli.main(["previews", "--lake", str(lake.root), *options]) == code
+    assert said in capsys.readouterr().err
+    assert not lake.exists(PREVIEWS.name)
+
+
+def test_links_out_of_the_folder_are_refused(
+    spark: SparkSession, lake: Lake, folder: Path, tmp_path: Path
+) -> None:
+    outside = tmp_path / "private.mp3"
+    shutil.move(folder / f"{digits('AA0000000001')}.mp3", outside)
+    (folder / f"{digits('AA0000000001')}.mp3").symlink_to(outside)
+    (folder / f"{digits(MISSING)}.ogg").symlink_to(folder / "AA0000000002.flac")
+
+    made(spark, lake, folder)
+
+    told = {row["isrc"]: row for row in rows(lake, PREVIEWS.name)}
+    assert told["AA0000000001"]["outcome"] == "refused"
+    assert told["AA0000000001"]["sha256"] is None
+    assert told[MISSING]["outcome"] == "ok"
+
+
+def test_a_release_without_recordings_is_an_error(spark: SparkSession, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no recordings"):
+        made(spark, publish(tmp_path / "lake", []), tmp_path)
+
+
+def _recordings() -> list[dict[str, Any]]:
+    listed = [recording(isrc, f"artist {isrc[-1]}", url(isrc)) for isrc in (*FILES, MISSING)]
+    return [*listed, recording(NOWHERE, "artist", None)]
+
+
+def _tables() -> tuple[Any, ...]:
+    return PREVIEWS, SPECTROGRAMS
+
+
+def _data_files(lake: Lake) -> set[Path]:
+    return {path for table in _tables() for path in lake.path(table.name).glob("*.parquet")}
