@@ -142,8 +142,10 @@ class SpectrogramSettings(Section):
     sample_rate_hz: int = content(
         16_000, "Samples a second that it is resampled to, in mono.", ge=4_000, le=48_000
     )
-    window: int = content(1024, "Samples of a transform's window.", ge=64, le=8192, multiple_of=2)
-    hop: int = content(512, "Samples from one transform to the next.", ge=32, le=8192)
+    window_samples: int = content(
+        1024, "Length of a transform's window.", ge=64, le=8192, multiple_of=2
+    )
+    hop_samples: int = content(512, "From one transform to the next.", ge=32, le=8192)
     bands: int = content(96, "Mel bands, from 0 Hz to half the sample rate.", ge=4, le=512)
     image_size: int = content(224, "Rows and columns of the square picture.", ge=16, le=1024)
 

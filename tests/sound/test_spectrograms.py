@@ -41,9 +41,9 @@ def chirp() -> Sound:
 
 def decibels(sound: Sound) -> np.ndarray:
     """The magnitudes in dB against their maximum, no less than -80, as scipy transforms."""
-    window = get_window("hann", SHAPE.window)
+    window = get_window("hann", SHAPE.window_samples)
     # Frames begin as many samples apart, the first centred on the first sample.
-    transform = ShortTimeFFT(window, SHAPE.hop, SHAPE.sample_rate_hz, fft_mode="onesided")
+    transform = ShortTimeFFT(window, SHAPE.hop_samples, SHAPE.sample_rate_hz, fft_mode="onesided")
     magnitude = np.abs(transform.stft(sound.astype(np.float64), p0=0, p1=SHAPE.frames))
     return np.maximum(20 * np.log10(np.maximum(magnitude / magnitude.max(), 1e-12)), -80)
 

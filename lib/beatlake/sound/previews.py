@@ -44,16 +44,17 @@ def shape_of(settings: SpectrogramSettings) -> Shape:
             between two windows.
     """
     shape = Shape(**settings.model_dump(), high_hz=settings.sample_rate_hz / 2)
-    if shape.hop > shape.window:
+    if shape.hop_samples > shape.window_samples:
         raise ConfigError(
-            f"spectrograms.hop is {shape.hop}, more than the window of {shape.window}: sound"
-            " between windows would be lost."
+            f"spectrograms.hop_samples is {shape.hop_samples}, more than the window of"
+            f" {shape.window_samples}: sound between windows would be lost."
         )
     weights = mel_bands(shape).toarray()
     if empty := int((weights.max(axis=1) == 0).sum()):
         raise ConfigError(
             f"{empty} of {shape.bands} mel bands lie between two frequencies of a window of"
-            f" {shape.window}: set spectrograms.window higher or spectrograms.bands lower."
+            f" {shape.window_samples} samples: set spectrograms.window_samples higher or"
+            " spectrograms.bands lower."
         )
     return shape
 

@@ -31,13 +31,13 @@ _LINEAR_HZ, _BREAK_HZ, _LOG_STEP = 200 / 3, 1000.0, np.log(6.4) / 27
 
 @dataclass(frozen=True)
 class Shape:
-    """What spectrograms are made with; lengths but the stretch are in samples.
+    """What spectrograms are made with.
 
     Args:
         sample_rate_hz: of the sound.
         stretch_s: its length.
-        window: of the Hann window, and of the transform.
-        hop: from one frame to the next.
+        window_samples: of the Hann window, and of the transform.
+        hop_samples: from one frame to the next.
         bands: mel bands, from `low_hz` to `high_hz`.
         low_hz: where the lowest band begins.
         high_hz: where the highest ends.
@@ -47,8 +47,8 @@ class Shape:
 
     sample_rate_hz: int = 16_000
     stretch_s: float = 10.0
-    window: int = 1024
-    hop: int = 512
+    window_samples: int = 1024
+    hop_samples: int = 512
     bands: int = 96
     low_hz: float = 0.0
     high_hz: float = 8_000.0
@@ -67,7 +67,7 @@ class Shape:
         >>> Shape().frames
         313
         """
-        return 1 + self.samples // self.hop
+        return 1 + self.samples // self.hop_samples
 
     def columns(self) -> dict[str, Any]:
         """The columns of `ml.spectrograms` that say what a row was made with."""
@@ -117,9 +117,11 @@ def _power(sound: Sound, shape: Shape) -> npt.NDArray[np.float32]:
     """The square of the short-time Fourier transform's magnitude, by frequency and frame."""
     from scipy import fft
 
-    padded = np.pad(sound, shape.window // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, shape.window)[:: shape.hop]
-    spectrum = fft.rfft(frames * _hann(shape.window), axis=1)
+    padded = np.pad(sound, shape.window_samples // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, shape.window_samples)[
+        :: shape.hop_samples
+    ]
+    spectrum = fft.rfft(frames * _hann(shape.window_samples), axis=1)
     power: npt.NDArray[np.float32] = (spectrum.real**2 + spectrum.imag**2).T
     return power
 
@@ -173,7 +175,7 @@ def mel_bands(shape: Shape) -> csr_array:
     """
     from scipy.sparse import csr_array
 
-    frequencies = np.fft.rfftfreq(shape.window, 1 / shape.sample_rate_hz)
+    frequencies = np.fft.rfftfreq(shape.window_samples, 1 / shape.sample_rate_hz)
     low, high = _mel(np.array([shape.low_hz, shape.high_hz]))
     corners = _hz(np.linspace(low, high, shape.bands + 2))[:, None]
     left, middle, right = corners[:-2], corners[1:-1], corners[2:]

@@ -114,6 +114,8 @@ def commit(
         "SELECT isrc FROM pictured SEMI JOIN (SELECT * FROM now WHERE outcome = 'ok') AS heard"
         " ON heard.isrc = pictured.isrc AND heard.sha256 = pictured.sha256"
     ).to_arrow_table()
+    outcomes = db.execute("SELECT outcome, count(*) FROM now GROUP BY 1").fetchall()
+    counted = Counter(dict(outcomes))
     there = _count(db, "all_pictured")
     removed = there - kept.num_rows
     new = sum(file.rows for file in written.spectrograms)
@@ -128,8 +130,6 @@ def commit(
         lake.write(PREVIEWS, lambda: written.previews, stamp, "overwrite", before.previews)
     else:
         _discard(folder, written.previews)
-    outcomes = db.execute("SELECT outcome, count(*) FROM now GROUP BY 1").fetchall()
-    counted = Counter(dict(outcomes))
     return Made({name: counted[name] for name in OUTCOMES}, new, kept.num_rows, removed)
 
 

@@ -80,8 +80,10 @@ SPECTROGRAMS = Table(
         ),
         Column("sample_rate_hz", "int", "Sample rate of the sound, mono.", False, "Hz"),
         Column("stretch_s", "double", "Length of the sound; silence where it ends.", False, "s"),
-        Column("window", "int", "Length of the Hann window and transform.", False, "samples"),
-        Column("hop", "int", "From one frame to the next.", False, "samples"),
+        Column(
+            "window_samples", "int", "Length of the Hann window and transform.", False, "samples"
+        ),
+        Column("hop_samples", "int", "From one frame to the next.", False, "samples"),
         Column("bands", "int", "Rows of `log_mel`: mel bands (Slaney's).", False, "bands"),
         Column("frames", "int", "Columns of `log_mel`.", False, "frames"),
         Column("low_hz", "double", "Where the lowest band begins.", False, "Hz"),
