@@ -173,7 +173,7 @@ def _heard(file: object, size: int, stretch_s: float, sample_rate_hz: int) -> He
         return Heard("damaged", "Some of its samples are not numbers.", **known)
     if peak < 10 ** (SILENCE_DB / 20):
         return Heard("silent", f"Nothing is louder than {SILENCE_DB:g} dB.", **known)
-    scaled = (mono / peak).astype(np.float32)
+    scaled = mono / np.float32(peak)
     resampled = scaled if rate == sample_rate_hz else soxr.resample(scaled, rate, sample_rate_hz)
     sound = np.zeros(round(stretch_s * sample_rate_hz), np.float32)
     given = resampled[: len(sound)]
@@ -181,7 +181,7 @@ def _heard(file: object, size: int, stretch_s: float, sample_rate_hz: int) -> He
     return Heard("ok", None, sound, **known)
 
 
-def _mono(file: object, start: int, wanted: int) -> npt.NDArray[np.float64]:
+def _mono(file: object, start: int, wanted: int) -> Sound:
     """The mean of the channels, as far as the file goes."""
     import soundfile
 
@@ -191,17 +191,21 @@ def _mono(file: object, start: int, wanted: int) -> npt.NDArray[np.float64]:
         before = min(start, round(_BEFORE_S * file.samplerate))
         at_once = before + wanted
     file.seek(start - before)
-    blocks: list[npt.NDArray[np.float64]] = []
+    blocks: list[Sound] = []
     left = before + wanted
     # What is not a number is found at the end, and need not be told on the way.
     with np.errstate(all="ignore"):
         while left > 0:
-            block = file.read(min(left, at_once), dtype="float64", always_2d=True)
+            block = file.read(min(left, at_once), dtype="float32", always_2d=True)
             if not len(block):
                 break
-            blocks.append(block.mean(axis=1))
+            # Ten times as fast as numpy's mean over so short an axis.
+            mono = block[:, 0].copy()
+            for channel in range(1, file.channels):
+                mono += block[:, channel]
+            blocks.append(mono / np.float32(file.channels))
             left -= len(block)
-    return np.concatenate([np.zeros(0), *blocks])[before:]
+    return np.concatenate([np.zeros(0, np.float32), *blocks])[before:]
 
 
 def _sentence(error: Exception) -> str:
