@@ -74,10 +74,11 @@ bench-slope: $(STAMP) ## measure how the pipeline grows with its input, with cor
 	$(BIN)/python benchmarks/cluster.py --input "build/bench/0.1" --json build/bench/cluster.json
 
 .PHONY: bench-learn
-bench-learn: $(STAMP) ## measure fits, scoring and the ladder beside XGBoost and scikit-learn (BENCH_ROWS=4700000)
+bench-learn: $(STAMP) ## measure fits, scoring, the ladder, spectrograms beside other libraries (BENCH_ROWS=4700000)
 	@mkdir -p build/bench
 	$(BIN)/python benchmarks/learn.py --rows "$(BENCH_ROWS)" --folder build/bench \
 		--json "build/bench/learn-$(BENCH_ROWS).json"
+	$(BIN)/python benchmarks/spectrograms.py --json build/bench/spectrograms.json
 
 .PHONY: format
 format: $(STAMP) ## format the code and fix what the linter can

@@ -23,7 +23,7 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("module", ["exchange.tasks", "ingest.files", "datafiles"])
+@pytest.mark.parametrize("module", ["exchange.tasks", "ingest.files", "datafiles", "sound.hearing"])
 def test_workers_need_no_more_than_the_readme_says(module: str) -> None:
     """What they import without pyspark, which brings what it needs."""
     code = (

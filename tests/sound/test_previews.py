@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -11,8 +12,10 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+from file_server import serving, status, whole
 from heard_lake import digits, publish, recording, url
 from odd_audio import encoded, mp3, odd, tone
+from quick_settings import QUICK
 
 from beatlake import cli
 from beatlake.config import PreviewSettings, SpectrogramSettings
@@ -70,7 +73,7 @@ def made(
         lake,
         folder=folder,
         sample=Sample.of(sample),
-        settings=PreviewSettings(**settings),
+        settings=PreviewSettings.model_validate(settings),
         shape=shape or Shape(),
     )
 
@@ -275,6 +278,54 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
     assert cli.main(["previews", "--lake", str(lake.root), *options]) == code
     assert said in capsys.readouterr().err
     assert not lake.exists(PREVIEWS.name)
+
+
+def test_previews_are_fetched_once_and_stay_out_of_the_lake(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    with serving() as server:
+        answers = {
+            "AA0000000001": whole(mp3()),
+            "AA0000000002": status(404),
+            "AA0000000003": status(403),
+            "AA0000000004": whole(odd("text.mp3").data(), said="audio/mpeg"),
+            "AA0000000005": whole(odd("truncated.mp3").data()),
+            "AA0000000006": status(500),
+        }
+        addresses = {
+            isrc: server.at(f"/mp3-preview/{digits(isrc)}", answer)
+            for isrc, answer in answers.items()
+        }
+        rows_ = [recording(isrc, "artist", address) for isrc, address in addresses.items()]
+        rows_ += [recording(MISSING, "artist", None)]
+        rows_ += [recording(NOWHERE, "artist", addresses["AA0000000001"])]
+        lake = publish(tmp_path / "lake", rows_)
+        settings = {**QUICK, "cache": tmp_path / "cache", "retries": 0}
+
+        done = made(spark, lake, None, **settings)
+
+        told = {row["isrc"]: row["outcome"] for row in rows(lake, PREVIEWS.name)}
+        assert told == {
+            "AA0000000001": "ok",
+            "AA0000000002": "gone",
+            "AA0000000003": "refused",
+            "AA0000000004": "damaged",
+            "AA0000000005": "damaged",
+            "AA0000000006": "failed",
+            MISSING: "missing",
+            NOWHERE: "ok",
+        }
+        assert done.new == 2
+        before = server.counts()
+        assert set(before.values()) == {1}, "two recordings share one preview"
+        again = made(spark, lake, None, **settings)
+        assert (again.new, again.kept) == (0, 2)
+        failed = f"/mp3-preview/{digits('AA0000000006')}"
+        assert server.counts() - before == {failed: 1}, "only what may succeed is asked for again"
+    kept = {path.suffix for path in lake.root.rglob("*") if path.is_file()}
+    assert kept == {".parquet", ".json"}, "audio stays in the cache"
+    sha256 = hashlib.sha256(mp3()).hexdigest()
+    assert (tmp_path / "cache" / sha256[:2] / sha256).read_bytes() == mp3()
 
 
 def test_links_out_of_the_folder_are_refused(

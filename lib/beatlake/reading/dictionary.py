@@ -15,8 +15,8 @@ _INTRODUCTION = """\
 Every table of the lake, as `LAYER.TABLE`, with its key and columns. `beatlake dictionary` makes
 this page from the specifications that the tables themselves are made from. `bronze` holds the
 files as published, `quarantine` the records that were set aside, `silver` one row per thing,
-`gold` the aggregates, `ml` what models were found to be worth, `ops` what runs did. A column that
-is not nullable always has a value.
+`gold` the aggregates, `ml` what models were found to be worth and the sound of previews, `ops` what
+runs did. A column that is not nullable always has a value.
 """
 
 
