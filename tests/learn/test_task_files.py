@@ -68,7 +68,13 @@ def test_built_in_tasks_use_columns_of_the_table_that_they_name() -> None:
     for name in task_files.built_in():
         found = task_files.load(name)
         assert found.table.name is not None
-        assert set(named_by(found)) <= set(registry.table(found.table.name).column_names)
+        there = set(registry.table(found.table.name).column_names)
+        if found.table.join:
+            other = set(registry.table(found.table.join.name).column_names)
+            assert set(found.table.join.by) <= there & other
+            assert set(found.table.join.columns) <= other
+            there |= set(found.table.join.columns)
+        assert set(named_by(found)) <= there
 
 
 def test_genre_families_take_in_every_beatport_genre_once() -> None:

@@ -282,4 +282,4 @@ def _source(place: Lake, task: Task, table: Path | None, release: int | None) ->
         return source.path(table, task.table)
     if task.table.name is None:
         raise ConfigError(f"{task.name} is of no table of the lake: name one with --table PATH.")
-    return source.released(place, task.table.name, release)
+    return source.released(place, task.table.name, release, task.table.join)

@@ -19,6 +19,9 @@ _Classifier: TypeAlias = Literal[
     "xgboost",
     "torch_mlp",
     "torch_resnet",
+    "torch_pooled",
+    "torch_cnn",
+    "torch_cnn_published",
 ]
 _Regressor: TypeAlias = Literal[
     "linear_regression",
@@ -29,11 +32,16 @@ _Regressor: TypeAlias = Literal[
     "xgboost",
     "torch_mlp",
     "torch_resnet",
+    "torch_pooled",
+    "torch_cnn",
+    "torch_cnn_published",
 ]
 _Clusterer: TypeAlias = Literal["kmeans", "bisecting_kmeans", "gaussian_mixture", "birch", "dbscan"]
 CLASSIFIERS: tuple[str, ...] = get_args(_Classifier)
 REGRESSORS: tuple[str, ...] = get_args(_Regressor)
 CLUSTERERS: tuple[str, ...] = get_args(_Clusterer)
+#: Those that look at one image, and at nothing else; the others look at none.
+IMAGING = ("torch_pooled", "torch_cnn", "torch_cnn_published")
 #: Those that take a number of clusters.
 SWEPT = CLUSTERERS[:4]
 #: What a parameter may be.

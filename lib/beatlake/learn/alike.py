@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from beatlake.learn.columns import TEXTS
 from beatlake.learn.engine import one, quoted, text
 from beatlake.learn.splits import FITTING, Rung
 from beatlake.learn.task import Feature
@@ -44,7 +43,7 @@ class Share:
 
 def columns(connection: duckdb.DuckDBPyConnection, features: Sequence[Feature]) -> list[str]:
     """The prepared columns that say which recording a row is, as SQL; none where they are few."""
-    given = [quoted(f"f_{f.name}") for f in features if f.form not in TEXTS]
+    given = [quoted(f"f_{f.name}") for f in features if f.reads == "number"]
     if not given:
         return []
     counted = one(
@@ -54,9 +53,14 @@ def columns(connection: duckdb.DuckDBPyConnection, features: Sequence[Feature]) 
     return numbers if len(numbers) >= _COLUMNS else []
 
 
-def repeated(connection: duckdb.DuckDBPyConnection, rung: Rung, numbers: Sequence[str]) -> Share:
-    """Test rows all of whose numbers stand in a training row."""
-    sound = f"struct_pack({', '.join(f'c{i} := {name}' for i, name in enumerate(numbers))})"
+def images(features: Sequence[Feature]) -> list[str]:
+    """The prepared columns of images, each of which says which recording a row is."""
+    return [quoted(f"f_{f.name}") for f in features if f.reads == "image"]
+
+
+def repeated(connection: duckdb.DuckDBPyConnection, rung: Rung, columns: Sequence[str]) -> Share:
+    """Test rows all of whose values in some columns stand in a training row."""
+    sound = f"struct_pack({', '.join(f'c{i} := {name}' for i, name in enumerate(columns))})"
     rows = f"SELECT {sound} AS sound, side FROM prepared JOIN {rung.table} USING (row_id)"
     (same,) = one(
         connection,

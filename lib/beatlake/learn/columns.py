@@ -13,9 +13,6 @@ from beatlake.errors import InputError
 from beatlake.learn.engine import one, plain, quoted
 from beatlake.learn.task import Feature, Task
 
-#: Forms of features whose values are texts.
-TEXTS = ("category", "hash")
-
 
 @dataclass(frozen=True)
 class Columns:
@@ -30,6 +27,10 @@ class Columns:
     def is_list(self, name: str) -> bool:
         """Whether a column holds lists."""
         return self.types[name].endswith("[]")
+
+    def is_binary(self, name: str) -> bool:
+        """Whether a column holds bytes."""
+        return self.types[name] == "BLOB"
 
     def number(self, name: str) -> str:
         """SQL of a column as a number; a text that is none is null."""
@@ -101,7 +102,7 @@ def features_of(task: Task) -> list[Feature]:
 def numbers_of(task: Task) -> list[str]:
     """The columns that features take for numbers."""
     features = features_of(task)
-    plain_ = [f.column for f in features if f.form not in TEXTS and not f.earlier]
+    plain_ = [f.column for f in features if f.reads == "number" and not f.earlier]
     return plain_ + [f.earlier.of for f in features if f.earlier and f.earlier.of]
 
 

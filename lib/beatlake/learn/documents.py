@@ -114,7 +114,11 @@ def card(
                 train_until=judged.rung.train_until,
                 test_from=judged.rung.tests_since,
                 from_label=_broken(by_kind.get("lineage_of_label")),
-                too_good=_said(by_kind, "single_feature_auc", "feature_is_label"),
+                too_good=(
+                    None
+                    if task.features.image
+                    else _said(by_kind, "single_feature_auc", "feature_is_label")
+                ),
                 dropped=dict(prepared.dropped),
                 population=f"{prepared.rows:,} rows of {source.described}",
                 base_rate=dict(prepared.base_rate),

@@ -19,7 +19,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from beatlake.errors import InputError
-from beatlake.learn.columns import TEXTS
 from beatlake.learn.engine import connected, quoted, text
 from beatlake.learn.splits import FITTING, Rung
 from beatlake.learn.task import Feature
@@ -90,7 +89,7 @@ class FittedColumn:
         name: letters, digits and underscores.
         feature: that it is made of.
         meaning: for people, such as ``key = 5``.
-        op: number, missing, equals, other or bucket.
+        op: number, missing, equals, other, bucket or image, which is no number but bytes.
         pre: what is done to the value first: none, circle_sin, circle_cos, folded or a skew.
         fill: in place of a missing value, before centre and scale.
         center: is taken off.
@@ -127,6 +126,8 @@ class FittedColumn:
         if self.op == "other":
             known = ", ".join(map(text, self.values))
             return f"coalesce({raw} NOT IN ({known}), false)::INTEGER::DOUBLE"
+        if self.op == "image":
+            return raw
         hashed = f"('0x' || substr(md5({raw}), 1, 8))::BIGINT % {self.buckets}"
         return f"coalesce({hashed} = {self.bucket}, false)::INTEGER::DOUBLE"
 
@@ -151,6 +152,11 @@ class FittedFeatures:
             if column.op in ("equals", "other"):
                 found.setdefault(column.feature, []).append(column.name)
         return tuple(map(tuple, found.values()))
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Names of the columns that are images, which are those of their features."""
+        return tuple(column.name for column in self.columns if column.op == "image")
 
     def only(self, features: Collection[str], why: str) -> FittedFeatures:
         """The columns of some features; the others are left out, and the reason kept."""
@@ -210,7 +216,9 @@ def fit(features: Sequence[Feature], scale: str, rows: TrainingRows) -> FittedFe
     left_out: dict[str, str] = {}
     for feature in features:
         values = rows.column(f"f_{feature.name}")
-        if feature.form in TEXTS:
+        if feature.reads == "image":
+            made, why = _image(feature, values)
+        elif feature.reads == "text":
             made, why = _texts(feature, values)
         else:
             made, why = _numbers(feature, scale, values)
@@ -221,6 +229,12 @@ def fit(features: Sequence[Feature], scale: str, rows: TrainingRows) -> FittedFe
         reasons = "; ".join(f"{name} is {why}" for name, why in left_out.items())
         raise InputError(f"No feature says anything in the training rows: {reasons}.")
     return FittedFeatures(tuple(columns), left_out)
+
+
+def _image(feature: Feature, hashes: Array) -> tuple[list[FittedColumn], str]:
+    if len(set(hashes)) < 2:
+        return [], "constant"
+    return [FittedColumn(feature.name, feature.name, feature.name, "image")], ""
 
 
 def _numbers(feature: Feature, scale: str, raw: Array) -> tuple[list[FittedColumn], str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from beatlake.dealing import share
+from beatlake.learn import images
 from beatlake.learn.engine import text
 from beatlake.learn.features import FittedFeatures
 from beatlake.learn.splits import DEALT_BY, FITTING, Rung
@@ -39,6 +41,7 @@ class Fold:
         rows: how many train.
         watching: how many watch.
         categories: names of the columns of each category: 0 or 1, and of a row's one is 1 at most.
+        image: rows and columns of the image that the only column is; None where all are numbers.
     """
 
     path: Path
@@ -47,6 +50,7 @@ class Fold:
     rows: int
     watching: int
     categories: tuple[tuple[str, ...], ...] = ()
+    image: tuple[int, int] | None = None
 
 
 def table(
@@ -56,20 +60,27 @@ def table(
     sides: tuple[str, ...],
     *,
     buckets: bool = False,
+    scratch: Path | None = None,
 ) -> pa.Table:
     """Rows of some sides with their fitted columns, in the prepared order.
 
-    With ``buckets`` each row has that of its group: what the rung deals by.
+    With ``buckets`` each row has that of its group: what the rung deals by. Images lie in a file
+    in ``scratch``.
     """
     bucket = ""
     if buckets:
         group = f"coalesce({DEALT_BY[rung.name][1]}, row_id)"
         bucket = f"floor({share('beatlake', 'sample', group)} * {BUCKETS})::INTEGER AS {BUCKET}, "
-    return connection.sql(
-        f"SELECT row_id, side, label::DOUBLE AS label, {bucket}{fitted.select()} FROM prepared"
+    rows = images.beside(fitted.images) if fitted.images else "prepared"
+    found = connection.sql(
+        f"SELECT row_id, side, label::DOUBLE AS label, {bucket}{fitted.select()} FROM {rows}"
         f" JOIN {rung.table} USING (row_id) WHERE side IN ({', '.join(map(text, sides))})"
         " ORDER BY md5(row_id), row_id"
-    ).to_arrow_table()
+    )
+    if not fitted.images:
+        return found.to_arrow_table()
+    assert scratch is not None
+    return images.spilled(found, fitted.images, scratch)
 
 
 def sides_of(watched: bool) -> tuple[str, ...]:
@@ -86,20 +97,21 @@ def write(
     classes: bool,
     weights: Array | None = None,
     categories: tuple[tuple[str, ...], ...] = (),
+    image: tuple[int, int] | None = None,
 ) -> Fold:
     """Write a fold.
 
     Args:
         rows: of `table`, or made of them by a resampler.
         path: of the file.
-        columns: of numbers.
+        columns: of numbers, or the image.
         watched: whether rows of the side ``valid`` watch rather than train.
         classes: whether the label is a code of a class.
         weights: of every row; 1 by default.
         categories: of the columns, those that are one category each.
+        image: rows and columns of an image.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     side = np.asarray(rows.column("side").to_pylist(), dtype=object)
     watches = (side == "valid") if watched else np.zeros(len(side), dtype=bool)
@@ -120,6 +132,18 @@ def write(
     }
     if BUCKET in rows.column_names:
         made[BUCKET] = rows.column(BUCKET)
-    pq.write_table(pa.table(made).filter(pa.array(keep)), path)
+    _write(pa.table(made), keep, path, images.rows_together(math.prod(image)) if image else None)
     training, watching = (int((side & keep).sum()) for side in (~watches, watches))
-    return Fold(path, columns, present, training, watching, categories)
+    return Fold(path, columns, present, training, watching, categories, image)
+
+
+def _write(rows: pa.Table, keep: Array, path: Path, group: int | None) -> None:
+    """Write the rows to keep, so many of them in a row group: what readers hold at a time."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    size = group or max(1, len(rows))
+    with pq.ParquetWriter(path, rows.schema, use_dictionary=group is None) as writer:
+        for start in range(0, max(1, len(rows)), size):
+            kept = pa.array(keep[start : start + size])
+            writer.write_table(rows.slice(start, size).filter(kept))

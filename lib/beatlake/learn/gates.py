@@ -28,6 +28,8 @@ _FINE = {
     "lineage_of_label": "no feature is made of the label's column",
     "label_of_later_rows": "no feature is an artist's label over all days",
 }
+#: Those of them that judge a feature by its values.
+_ALONE = ("single_feature_auc", "feature_is_label", "label_of_later_rows")
 #: Share of test rows that may repeat all numbers of a training row: what chance and rounding give.
 _SAME_SOUND = 0.02
 _ONE = {"recording": "a recording", "artist": "an artist"}
@@ -74,15 +76,14 @@ def of_rung(
 def _same_sound(
     connection: duckdb.DuckDBPyConnection, rung: Rung, features: Sequence[Feature]
 ) -> list[Verdict]:
-    """Test rows all of whose numbers stand in a training row: a recording under another name."""
-    numbers = alike.columns(connection, features)
-    if not numbers:
+    """Test rows that stand in training under another name: by their image, or all numbers."""
+    images = alike.images(features)
+    told_by = images or alike.columns(connection, features)
+    if not told_by:
         return []
-    same = alike.repeated(connection, rung, numbers)
-    said = (
-        f"{_of(same)} repeat every number of a training row (at most {_SAME_SOUND:.0%} do by"
-        " chance)"
-    )
+    same = alike.repeated(connection, rung, told_by)
+    what = "the image" if images else "every number"
+    said = f"{_of(same)} repeat {what} of a training row (at most {_SAME_SOUND:.0%} do by chance)"
     return [Verdict("same_sound_on_both_sides", rung.name, _few(same), said)]
 
 
@@ -131,7 +132,10 @@ def of_features(task: Task, rows: TrainingRows) -> list[Verdict]:
     if task.label is None:
         return []
     found = giveaways.found(task, rows)
-    return [_verdict(gate, found[gate], fine) for gate, fine in _FINE.items()]
+    fine = dict(_FINE)
+    if not giveaways.judged(task):
+        fine |= dict.fromkeys(_ALONE, "not looked at: an image says nothing by a single value")
+    return [_verdict(gate, found[gate], fine[gate]) for gate in _FINE]
 
 
 def _verdict(gate: str, broken: Mapping[str, str], fine: str) -> Verdict:

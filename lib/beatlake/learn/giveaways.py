@@ -17,10 +17,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from beatlake.learn.columns import TEXTS
 from beatlake.learn.engine import quoted, text
 from beatlake.learn.features import TrainingRows, floats
-from beatlake.learn.task import Task
+from beatlake.learn.task import Feature, Task
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -42,9 +41,9 @@ def found(task: Task, rows: TrainingRows) -> Mapping[str, Mapping[str, str]]:
     label = rows.column("label")[:_SAMPLE]
     auc: dict[str, str] = {}
     gives: dict[str, str] = {}
-    for feature in task.features.list:
+    for feature in judged(task):
         values = rows.column(f"f_{feature.name}")[:_SAMPLE]
-        of_text = feature.form in TEXTS
+        of_text = feature.reads == "text"
         numbers, truth = _coded(values, label) if of_text else (values, label)
         if task.label.kind == "classes":
             best = _auc(numbers, truth)
@@ -63,6 +62,11 @@ def found(task: Task, rows: TrainingRows) -> Mapping[str, Mapping[str, str]]:
         "lineage_of_label": _from_label(task),
         "label_of_later_rows": _from_all_rows(task, rows),
     }
+
+
+def judged(task: Task) -> list[Feature]:
+    """The features that can be judged by themselves: no single value says what an image is."""
+    return [feature for feature in task.features.list if feature.reads != "image"]
 
 
 def _from_label(task: Task) -> dict[str, str]:
@@ -91,7 +95,7 @@ def _from_all_rows(task: Task, rows: TrainingRows) -> dict[str, str]:
     Such a feature was made of rows that came out later, and of the row itself. Means are taken with
     the row and without, over every row of the artist, whatever its side.
     """
-    features = [f for f in task.features.list if f.form not in TEXTS]
+    features = [f for f in task.features.list if f.reads == "number"]
     assert task.label is not None
     if not features:
         return {}

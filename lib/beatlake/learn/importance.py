@@ -65,9 +65,13 @@ class Importance:
 def of(sides: Sides, spark: SparkSession | None, judged: Judged) -> list[Importance]:
     """All that is said of the features of a model on its test side, by method, the most first.
 
-    Features that the model has no column of are not there: it makes nothing of them.
+    Features that the model has no column of are not there: it makes nothing of them. An image is
+    all that its model looks at, and is not weighed.
     """
     task, said, found = sides.task, judged.predictions, []
+    if judged.fitted.images:
+        # Another row's image is another row: there is nothing that it could be weighed against.
+        return []
     score = judged.score(task.headline_metric)
     if said is not None and score is not None and score.value is not None:
         found += permutation(sides, spark, judged)

@@ -161,6 +161,9 @@ class Baselines:
         except InputError:
             # A model that is judged again may meet a table with few rows besides those it tests.
             return None
+        if fitted.images:
+            # A tree asks for single numbers.
+            return None
         rows = folds.table(self.sides.connection, rung, fitted, FITTING)
         test = self.sides.test(rung, fitted)
         label = rows.column("label").to_numpy()[:_SAMPLE]

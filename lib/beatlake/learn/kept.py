@@ -20,7 +20,7 @@ def take(
     content = [name for name in columns.types if name not in table.ignore]
     connection.execute(
         f"CREATE OR REPLACE TABLE kept AS SELECT *, md5({joined(content)}) AS content_id"
-        " FROM source"
+        f" FROM {_hashed(columns)}"
     )
     before = count(connection, "kept")
     if table.distinct:
@@ -47,6 +47,13 @@ def take(
             f"{', '.join(table.row_key)} does not name one row: {repeated[0][0]!r} stands in"
             f" {repeated[0][1]:,} rows."
         )
+
+
+def _hashed(columns: Columns) -> str:
+    """The source, with the hash of bytes in place of the bytes."""
+    binary = [quoted(name) for name in columns.types if columns.is_binary(name)]
+    hashed = ", ".join(f"md5({name}) AS {name}" for name in binary)
+    return f"(SELECT * REPLACE ({hashed}) FROM source)" if binary else "source"
 
 
 def key_of(task: Task) -> str:

@@ -12,10 +12,11 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-#: Rows of a task: less than what its start costs would be lost in it.
-_TASK_ROWS = 250_000
-#: Values that are held at a time.
-_BATCH_VALUES = 2_000_000
+#: Rows of a task, or bytes of them before compression, where these are fewer rows: less than what
+#: its start costs would be lost in it.
+_TASK_ROWS, _TASK_BYTES = 250_000, 256 << 20
+#: Values that are held at a time, or bytes of them.
+_BATCH_VALUES, _BATCH_BYTES = 2_000_000, 64 << 20
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,12 @@ class Piece:
         wanted = {name.lower() for name in names}
         with pq.ParquetFile(self.file) as file:
             columns = [name for name in file.schema_arrow.names if name.lower() in wanted]
+            rows = max(1, _BATCH_VALUES // max(1, len(columns)))
+            group = file.metadata.row_group(self.first)
+            # A row may be an image.
+            width = group.total_byte_size / max(1, group.num_rows)
             for batch in file.iter_batches(
-                max(1, _BATCH_VALUES // max(1, len(columns))),
+                max(1, min(rows, int(_BATCH_BYTES / max(1, width)))),
                 row_groups=range(self.first, self.first + self.groups),
                 columns=columns,
             ):
@@ -50,16 +55,17 @@ def shares(files: Sequence[str]) -> tuple[Share, ...]:
     """All row groups of files, in order, dealt to tasks."""
     dealt: list[Share] = []
     pieces: list[Piece] = []
-    rows = 0
+    rows = size = 0
     for file in files:
         found = pq.read_metadata(file)
         first = 0
         for group in range(found.num_row_groups):
             rows += found.row_group(group).num_rows
-            if rows >= _TASK_ROWS:
+            size += found.row_group(group).total_byte_size
+            if rows >= _TASK_ROWS or size >= _TASK_BYTES:
                 pieces.append(Piece(file, first, group + 1 - first))
                 dealt.append(tuple(pieces))
-                pieces, rows, first = [], 0, group + 1
+                pieces, rows, size, first = [], 0, 0, group + 1
         if first < found.num_row_groups:
             pieces.append(Piece(file, first, found.num_row_groups - first))
     return (*dealt, tuple(pieces)) if rows else tuple(dealt)

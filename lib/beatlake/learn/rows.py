@@ -5,7 +5,8 @@
 * ``row_id``: the table's key, or a hash of the content with a number for rows of equal content;
 * ``recording`` and ``artist``: the unit that a side is chosen by; ``recordings`` and ``artists``:
   all that may tie the row to another; ``starts`` and ``ends``: first and last possible day;
-* ``label``; ``s_NAME``: slices; ``f_NAME``: feature values, a number or a text.
+* ``label``; ``s_NAME``: slices; ``f_NAME``: feature values, a number, a text, or the hash of an
+  image (`beatlake.learn.images`).
 
 Rows lie in the order of a hash of ``row_id``: by content, and mixed.
 """
@@ -18,8 +19,8 @@ from dataclasses import dataclass, field
 import duckdb
 
 from beatlake.errors import InputError
+from beatlake.learn import images
 from beatlake.learn.columns import (
-    TEXTS,
     Columns,
     features_of,
     look,
@@ -84,6 +85,7 @@ def prepare(
     """
     connection.execute(f"CREATE OR REPLACE TEMP VIEW source AS {source.scan}")
     columns = look(connection, task)
+    images.refuse_odd_columns(features_of(task), columns)
     dropped: dict[str, int] = {}
     take(connection, task, columns, dropped)
     classes, edges = labelled(connection, task, columns, dropped, known)
@@ -98,6 +100,7 @@ def prepare(
         " ORDER BY md5(row_id), row_id"
     )
     connection.execute("DROP TABLE kept")
+    images.look_up(connection, features_of(task), key_of(task) if task.table.row_key else "NULL")
     for feature in features_of(task):
         if feature.earlier:
             add_history(connection, feature, feature.earlier)
@@ -147,6 +150,7 @@ def values(connection: duckdb.DuckDBPyConnection, task: Task, source: Source) ->
     used = [*task.table.row_key, *(feature.column for feature in features_of(task))]
     columns = look(connection, task, used)
     refuse_odd_numbers(connection, numbers_of(task), columns, "source")
+    images.refuse_odd_columns(features_of(task), columns)
     content = [name for name in columns.types if name not in task.table.ignore]
     named = used if task.table.row_key else content
     return Values(
@@ -158,7 +162,9 @@ def values(connection: duckdb.DuckDBPyConnection, task: Task, source: Source) ->
 
 def _feature(feature: Feature, columns: Columns) -> str:
     named = quoted(f"f_{feature.name}")
-    if feature.form in TEXTS:
+    if feature.reads == "image":
+        return f"{quoted(feature.column)} AS {named}"
+    if feature.reads == "text":
         return f"{quoted(feature.column)}::VARCHAR AS {named}"
     number = columns.number(feature.column)
     return f"CASE WHEN isfinite({number}) THEN {number} END AS {named}"

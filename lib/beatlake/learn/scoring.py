@@ -17,8 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from beatlake.errors import InputError
-from beatlake.learn import estimators, pieces, rows
-from beatlake.learn.columns import TEXTS
+from beatlake.learn import estimators, images, pieces, rows
 from beatlake.learn.engine import connected, database, quoted, text
 from beatlake.learn.estimators import Local
 from beatlake.learn.estimators.answer import Answer, Array
@@ -80,8 +79,13 @@ def score_table(spark: SparkSession, found: Registered, source: Source, output: 
                 read = rows.values(connection, found.task, source)
             if not files:
                 # Spark and DuckDB read CSV in different ways: the model has learnt from DuckDB's.
+                # Tables that are joined become one.
                 files = [str(scratch / "rows.parquet")]
-                connection.execute(f"COPY source TO {text(files[0])} (FORMAT parquet)")
+                needed = ", ".join(map(quoted, read.types))
+                size = f", ROW_GROUP_SIZE {images.GROUP}" if found.task.features.image else ""
+                connection.execute(
+                    f"COPY (SELECT {needed} FROM source) TO {text(files[0])} (FORMAT parquet{size})"
+                )
         shares = pieces.shares(files)
         tasks = spark.range(0, len(shares), 1, max(1, len(shares)))
         compute = _Compute(read, found.fitted.select(), shares)
@@ -219,26 +223,31 @@ def score_row(
 
     Raises:
         InputError: a feature is missing, not the model's, given twice or not a number; every one
-            is named.
+            is named. Or the model looks at an image, which nobody types.
     """
     task = found.task
-    forms = {feature.column: feature.form for feature in task.features.list}
+    if image := task.features.image:
+        raise InputError(
+            f"{task.name} looks at an image ({image.column}), which cannot be typed: score a table"
+            " (--table PATH)."
+        )
+    reads = {feature.column: feature.reads for feature in task.features.list}
     values: dict[str, str | None] = {}
     problems = []
     for part in given:
         name, sign, value = part.partition("=")
         if not sign:
             problems.append(f"{name!r} has no value: give COLUMN=VALUE")
-        elif name not in forms:
-            near = difflib.get_close_matches(name, forms, n=1)
+        elif name not in reads:
+            near = difflib.get_close_matches(name, reads, n=1)
             problems.append(f"{name} is no feature" + (f" (near: {near[0]})" if near else ""))
         elif name in values:
             problems.append(f"{name} is given twice")
         else:
             values[name] = value or None
-            if value and forms[name] not in TEXTS and not _is_number(value):
+            if value and reads[name] == "number" and not _is_number(value):
                 problems.append(f"{name} takes a number, and {value!r} is none")
-    problems += [f"{name} is missing" for name in forms if name not in values]
+    problems += [f"{name} is missing" for name in reads if name not in values]
     if problems:
         raise InputError(f"The row does not fit {task.name}: {'; '.join(problems)}.")
     made = _columns_of_row(found, values)

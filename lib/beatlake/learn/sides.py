@@ -71,7 +71,9 @@ class Sides:
             InputError: they hold one class only, or the resampler cannot take them.
         """
         sides = folds.sides_of(watched)
-        rows = folds.table(self.connection, rung, fitted, sides, buckets=buckets)
+        rows = folds.table(
+            self.connection, rung, fitted, sides, buckets=buckets, scratch=self.scratch
+        )
         weights = None
         if self.task.kind == "classes":
             self._check_classes(rung, rows)
@@ -86,11 +88,12 @@ class Sides:
             classes=self.task.kind == "classes",
             weights=weights,
             categories=fitted.categories,
+            image=image.shape if (image := self.task.features.image) else None,
         )
 
     def test(self, rung: Rung, fitted: FittedFeatures) -> pa.Table:
         """The rows to judge by."""
-        return folds.table(self.connection, rung, fitted, ("test",))
+        return folds.table(self.connection, rung, fitted, ("test",), scratch=self.scratch)
 
     def predictions(
         self, known: pa.Table, classes: tuple[int, ...], test: pa.Table, answer: Answer

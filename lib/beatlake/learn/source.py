@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from beatlake import releases
 from beatlake.errors import InputError
-from beatlake.lake import Lake
+from beatlake.lake import DataFile, Lake
 from beatlake.learn.engine import quoted, text
-from beatlake.learn.task import TableOf
+from beatlake.learn.task import Join, TableOf
 
 
 @dataclass(frozen=True)
@@ -37,22 +37,51 @@ class Source:
         return hashlib.sha256(listed.encode()).hexdigest()
 
 
-def released(lake: Lake, name: str, number: int | None = None) -> Source:
+def released(lake: Lake, name: str, number: int | None = None, join: Join | None = None) -> Source:
     """A table of a release, the newest by default.
+
+    Args:
+        lake: where it is.
+        name: of the table.
+        number: of the release.
+        join: another table of the lake; one that releases do not have is taken as it is now.
 
     Raises:
         NoReleaseError: the lake has no such release.
-        InputError: the release has no such table, or it has no rows.
+        InputError: there is no such table, or it has no rows.
     """
     release = releases.load(lake, number)
     if name not in release.tables:
         raise InputError(f"Release {release.release} of {lake.root} has no table {name}.")
-    table = release.tables[name]
-    files = [str(lake.data_file(name, file).absolute()) for file in table.files]
+    table, of_release = release.tables[name], f"of release {release.release}"
+    found = _stored(lake, name, table.version, table.files, of_release)
+    if join is None:
+        return found
+    if join.name in release.tables:
+        table = release.tables[join.name]
+        other = _stored(lake, join.name, table.version, table.files, of_release)
+    elif lake.exists(join.name):
+        version = lake.open(join.name).version()
+        listed = lake.files(join.name, version)
+        other = _stored(lake, join.name, version, listed, f"version {version}")
+    else:
+        raise InputError(f"{lake.root} has no table {join.name}, which {name} is joined with.")
+    columns = ", ".join(map(quoted, (*join.by, *join.columns)))
+    scan = (
+        f"SELECT * FROM ({found.scan}) JOIN (SELECT {columns} FROM ({other.scan}))"
+        f" USING ({', '.join(map(quoted, join.by))})"
+    )
+    described = f"{found.described} with {other.described}"
+    return Source(scan, described, {**found.versions, **other.versions})
+
+
+def _stored(lake: Lake, name: str, version: int, listed: Iterable[DataFile], called: str) -> Source:
+    """A version of a table of the lake."""
+    files = [str(lake.data_file(name, file).absolute()) for file in listed]
     if not files:
-        raise InputError(f"{name} of release {release.release} has no rows to learn from.")
-    described = f"{name} of release {release.release}"
-    return Source(_parquet(files), described, {name: f"version {table.version}"}, tuple(files))
+        raise InputError(f"{name} {called} has no rows to learn from.")
+    described = f"{name} {called}"
+    return Source(_parquet(files), described, {name: f"version {version}"}, tuple(files))
 
 
 def path(place: Path, table: TableOf) -> Source:

@@ -8,10 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from beatlake.config import ConfigError
-from beatlake.learn.algorithms import CLASSIFIERS, CLUSTERERS, REGRESSORS, SWEPT, Estimator, Part
+from beatlake.learn.algorithms import (
+    CLASSIFIERS,
+    CLUSTERERS,
+    IMAGING,
+    REGRESSORS,
+    SWEPT,
+    Estimator,
+    Part,
+)
 
 #: Rungs of the ladder, from the one that flatters most down.
 RUNGS = ("random", "recording", "artist", "time", "artist_time")
@@ -45,10 +53,19 @@ class Condition(Part):
     equal: str | None = None
 
 
+class Join(Part):
+    """Columns of another table of the lake; rows that it has none for are not the task's."""
+
+    name: str = Field(description="The table, such as ml.spectrograms.")
+    by: tuple[str, ...] = Field(min_length=1, description="Columns that name a row in both.")
+    columns: tuple[str, ...] = Field(min_length=1, description="Columns that are taken.")
+
+
 class TableOf(Part):
     """The table that the rows come from."""
 
     name: str | None = Field(None, description="Table of a release, such as silver.recordings.")
+    join: Join | None = Field(None, description="What a table of a release is joined with.")
     row_key: tuple[str, ...] = Field(
         (), description="Columns that name a row; by default its whole content does."
     )
@@ -148,16 +165,33 @@ class Feature(Part):
 
     ``form`` number takes it as it is; category makes one column for each common value (`top` of
     them at most); hash spreads values over ``buckets`` columns; circle makes sine and cosine of a
-    pitch class on the circle of fifths; folded halves or doubles a tempo into 90 to 180.
+    pitch class on the circle of fifths; folded halves or doubles a tempo into 90 to 180; image is
+    bytes, row by row, of the ``shape`` (rows, columns).
     """
 
     name: str
     column: str
-    form: Literal["number", "category", "hash", "circle", "folded"] = "number"
+    form: Literal["number", "category", "hash", "circle", "folded", "image"] = "number"
     skew: Literal["none", "log1p", "sqrt", "cube_root"] = "none"
     top: int = Field(40, ge=1, le=500)
     buckets: int = Field(32, ge=2, le=1024)
+    shape: tuple[PositiveInt, PositiveInt] | None = None
     earlier: Earlier | None = None
+
+    @model_validator(mode="after")
+    def _shaped(self) -> Feature:
+        if (self.form == "image") is (self.shape is None):
+            raise ValueError("an image has a `shape` (rows, columns), and nothing else has one")
+        if self.shape and self.earlier:
+            raise ValueError("earlier rows make no image")
+        return self
+
+    @property
+    def reads(self) -> Literal["number", "text", "image"]:
+        """What its values are: only a number or a text says something by itself."""
+        if self.form == "image":
+            return "image"
+        return "text" if self.form in ("category", "hash") else "number"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -224,6 +258,11 @@ class Features(Part):
     def list(self) -> list[Feature]:
         """The features in use, in order."""
         return [feature for group in self.used.values() for feature in group.features]
+
+    @property
+    def image(self) -> Feature | None:
+        """The feature in use that is an image."""
+        return next((feature for feature in self.list if feature.reads == "image"), None)
 
 
 class Splits(Part):
@@ -304,12 +343,8 @@ class Task(Part):
 
     @model_validator(mode="after")
     def _fits(self) -> Task:
-        able = self.able
-        wrong = [e.name for e in self.estimators if e.name not in able]
-        if wrong:
-            raise ValueError(
-                f"{', '.join(wrong)} cannot answer this task; what can: {', '.join(able)}"
-            )
+        if wrong := [e.name for e in self.estimators if e.name not in self.able]:
+            raise ValueError(self.refusal(wrong, "this task"))
         if swept := [e.name for e in self.estimators if e.sweep and e.name not in SWEPT]:
             raise ValueError(f"{', '.join(swept)} takes no number of clusters to sweep over")
         if self.kind == "clusters" and any(e.search or e.elimination for e in self.estimators):
@@ -327,6 +362,22 @@ class Task(Part):
             raise ValueError("only classes can be resampled")
         return self
 
+    @model_validator(mode="after")
+    def _image_alone(self) -> Task:
+        image = self.features.image
+        if image is None:
+            return self
+        if len(self.features.list) > 1:
+            raise ValueError(f"{image.name} is an image, and an image is a model's only feature")
+        if self.resampling.how not in ("none", "class_weights"):
+            raise ValueError(
+                f"{self.resampling.how} makes or drops rows of numbers, and {image.name} is an"
+                " image; class_weights evens classes out"
+            )
+        if not self.table.row_key:
+            raise ValueError(f"images are looked up by a key: {image.name} needs table.row_key")
+        return self
+
     @property
     def kind(self) -> Literal["classes", "number", "clusters"]:
         """What the task predicts."""
@@ -335,7 +386,18 @@ class Task(Part):
     @property
     def able(self) -> tuple[str, ...]:
         """The estimators that can answer it."""
-        return {"classes": CLASSIFIERS, "number": REGRESSORS, "clusters": CLUSTERERS}[self.kind]
+        of_kind = {"classes": CLASSIFIERS, "number": REGRESSORS, "clusters": CLUSTERERS}[self.kind]
+        imaging = self.features.image is not None
+        return tuple(name for name in of_kind if (name in IMAGING) is imaging)
+
+    def refusal(self, unable: Sequence[str], called: str) -> str:
+        """Why estimators cannot answer it, and which can."""
+        image = self.features.image
+        why = f", whose feature {image.name} is an image" if image else ""
+        if image is None and set(unable) & set(IMAGING):
+            why = ", which has no image"
+        can = f"what can: {', '.join(self.able)}" if self.able else "nothing can"
+        return f"{', '.join(unable)} cannot answer {called}{why}; {can}"
 
     @property
     def headline_metric(self) -> str:
@@ -351,9 +413,7 @@ def with_estimators(asked: Task, names: Sequence[str]) -> Task:
         ConfigError: one cannot answer the task.
     """
     if unable := [name for name in names if name not in asked.able]:
-        raise ConfigError(
-            f"{', '.join(unable)} cannot answer {asked.name}; what can: {', '.join(asked.able)}."
-        )
+        raise ConfigError(f"{asked.refusal(unable, asked.name)}.")
     own: dict[str, Estimator] = {estimator.name: estimator for estimator in asked.estimators}
     chosen = (
         own.get(name) or Estimator.model_validate({"name": name}) for name in dict.fromkeys(names)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from beatlake.config import ConfigError
-from beatlake.learn.algorithms import Estimator
+from beatlake.errors import InputError
+from beatlake.learn.algorithms import IMAGING, Estimator
 from beatlake.learn.estimators import boosted, networks, points, spark_ml
 from beatlake.learn.estimators.answer import Answer, Local, Model, Parameters
 from beatlake.learn.folds import Fold
@@ -129,8 +130,11 @@ def fit(
 
     Raises:
         ConfigError: a parameter is not known, or the session cannot do it.
-        InputError: the estimator cannot take this label.
+        InputError: the estimator cannot take this label, or the fold's image or numbers.
     """
+    if (name in IMAGING) is (fold.image is None):
+        what = "numbers" if fold.image is None else "an image"
+        raise InputError(f"{name} cannot be fitted on {what}.")
     if name == "xgboost":
         return boosted.fit(spark, kind, fold, parameters, seed, side_by_side)
     if name in points.KNOWN:

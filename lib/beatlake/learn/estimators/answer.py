@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from beatlake.config import ConfigError
+from beatlake.errors import InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,6 +77,36 @@ def matrix(
     for place, name in enumerate(columns):
         made[:, place] = column(rows, name)
     return made
+
+
+def pixels(rows: pa.Table | pa.RecordBatch, name: str, size: int) -> Array:
+    """The bytes of a column of images, a row per row.
+
+    Raises:
+        InputError: a row has no image, or one that is not of so many bytes.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    given = rows.column(name)
+    chunks = given.chunks if isinstance(given, pa.ChunkedArray) else [given]
+    found = [np.empty((0, size), np.uint8)]
+    for chunk in chunks:
+        lengths = set(pc.binary_length(chunk).to_pylist())
+        if lengths - {size}:
+            odd = sorted("none" if n is None else f"{n:,} bytes" for n in lengths - {size})
+            raise InputError(f"An image in {name} is of {size:,} bytes, and there is: {odd[0]}.")
+        found.append(fixed(chunk.cast(pa.binary(size)), np.uint8))
+    return found[1] if len(found) == 2 else np.concatenate(found)
+
+
+def fixed(values: pa.Array, dtype: npt.DTypeLike) -> Array:
+    """The numbers that each value of a binary column of fixed width holds, a row per row."""
+    width = values.type.byte_width
+    if not width:
+        return np.empty((len(values), 0), dtype=dtype)
+    data = values.buffers()[1][values.offset * width : (values.offset + len(values)) * width]
+    return np.frombuffer(data, dtype=dtype).reshape(len(values), -1)
 
 
 def refuse_unknown(estimator: str, given: Iterable[str], known: Iterable[str]) -> None:

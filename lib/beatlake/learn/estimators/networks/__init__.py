@@ -1,4 +1,4 @@
-"""Networks of torch for tables: what they are, how they are trained, and what they predict."""
+"""Networks of torch for tables and images: what they are, how they train, what they predict."""
 
 from beatlake.learn.estimators.networks.network import Network, check_installed, fit
 from beatlake.learn.estimators.networks.settings import NAMES, check

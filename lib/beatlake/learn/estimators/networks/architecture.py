@@ -1,30 +1,24 @@
-"""Networks on tables as functions of named weights: which there are, and what they compute.
+"""Networks as functions of named weights: what is stored of one, and what its weights begin as.
 
-A category is one number per row, which chooses a row of a table that is learnt (an embedding).
-
-* ``torch_mlp``: layers of units, each ``dropout(relu(linear(x)))``, then a linear one.
-* ``torch_resnet``: the residual network for tables of Gorishniy et al. 2021, "Revisiting Deep
-  Learning Models for Tabular Data", section 3.2: blocks of
-  ``x + dropout(linear(dropout(relu(linear(norm(x))))))``, then ``linear(relu(norm(x)))``. The norm
-  is over a row's units (Ba et al. 2016, "Layer Normalization") and not over a batch's rows as in
-  the paper, so that what a row gives does not depend on which others are beside it.
+What its layers are say `tabular`, for numbers and categories, and `imaging`, for images.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
-from beatlake.learn.estimators.answer import column, matrix
+from beatlake.learn.algorithms import IMAGING
+from beatlake.learn.estimators.answer import Array
+from beatlake.learn.estimators.networks import imaging, tabular
 from beatlake.learn.estimators.networks.settings import NetworkSettings
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Array: TypeAlias = npt.NDArray[Any]
 Arrays: TypeAlias = dict[str, Array]
 
 
@@ -37,7 +31,9 @@ class Architecture(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal[1] = 1
-    network: Literal["torch_mlp", "torch_resnet"]
+    network: Literal[
+        "torch_mlp", "torch_resnet", "torch_pooled", "torch_cnn", "torch_cnn_published"
+    ]
     kind: Literal["classes", "number"]
     columns: tuple[str, ...] = Field(min_length=1)
     categories: tuple[tuple[str, ...], ...] = Field((), description="Columns of each category.")
@@ -50,6 +46,21 @@ class Architecture(BaseModel):
     inner: int = Field(0, description="Units within a block.")
     embedding: int = Field(16, ge=1)
     dropout: float = Field(0.0, ge=0, lt=1)
+    image: tuple[PositiveInt, PositiveInt] | None = Field(
+        None, description="Bands and frames of the image that the only column is."
+    )
+    shrink: tuple[PositiveInt, PositiveInt] = (1, 1)
+    channels: tuple[PositiveInt, ...] = Field((), description="Convolutions of each block.")
+    masked: float = Field(0.0, ge=0, le=1)
+    means: tuple[float, ...] = Field((), description="Of pooled numbers, over training rows.")
+    spreads: tuple[float, ...] = Field((), description="Their standard deviations.")
+
+    @model_validator(mode="after")
+    def _sees(self) -> Architecture:
+        if (self.network in IMAGING) is (self.image is None):
+            what = "numbers" if self.image is None else "an image"
+            raise ValueError(f"{self.network} does not look at {what}")
+        return self
 
     @classmethod
     def of(
@@ -60,12 +71,18 @@ class Architecture(BaseModel):
         categories: tuple[tuple[str, ...], ...],
         classes: int,
         settings: NetworkSettings,
+        image: tuple[int, int] | None = None,
     ) -> Architecture:
         """The network that settings ask for."""
-        given: dict[str, Any] = {"hidden": settings.hidden}
-        if name == "torch_resnet":
-            inner = max(1, round(settings.width * settings.expansion))
-            given = {"width": settings.width, "blocks": settings.blocks, "inner": inner}
+        own: dict[str, dict[str, Any]] = {
+            "torch_mlp": {"hidden": settings.hidden},
+            "torch_resnet": {
+                "width": settings.width,
+                "blocks": settings.blocks,
+                "inner": max(1, round(settings.width * settings.expansion)),
+            },
+            "torch_cnn": {"channels": settings.channels, "masked": settings.masked},
+        }
         return cls.model_validate(
             {
                 "network": name,
@@ -75,7 +92,9 @@ class Architecture(BaseModel):
                 "classes": classes,
                 "embedding": settings.embedding,
                 "dropout": settings.dropout,
-                **given,
+                "image": image,
+                "shrink": settings.shrink,
+                **own.get(name, {}),
             }
         )
 
@@ -90,51 +109,31 @@ class Architecture(BaseModel):
         """Numbers that the last layer gives."""
         return self.classes if self.kind == "classes" else 1
 
+    @property
+    def _layers(self) -> Any:
+        """The module that says what its layers are."""
+        return tabular if self.image is None else imaging
+
+    @property
+    def at_once(self) -> int:
+        """Rows that are computed at a time, where nothing is learnt."""
+        return tabular.AT_ONCE if self.image is None else imaging.at_once(self)
+
     def encoded(self, rows: pa.Table | pa.RecordBatch) -> tuple[Array, Array]:
-        """Numbers (float32) and, for each category, the place of its value; 0 where it has none."""
-        n = rows.num_rows
-        places = np.zeros((n, len(self.categories)), dtype=np.int64)
-        for i, category in enumerate(self.categories):
-            best = np.zeros(n)
-            for place, name in enumerate(category, 1):
-                values = column(rows, name)
-                # A resampler may have mixed two rows: the larger share counts.
-                places[values > best, i] = place
-                np.maximum(best, values, out=best)
-        return matrix(rows, self.numbers, np.float32), places
+        """What the network is given of each row: numbers or bytes, and places of categories."""
+        found: tuple[Array, Array] = self._layers.encoded(self, rows)
+        return found
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of every weight, by name."""
-        found: dict[str, tuple[int, ...]] = {}
-
-        def linear(name: str, wide: int, out: int) -> int:
-            found[f"{name}.weight"], found[f"{name}.bias"] = (out, wide), (out,)
-            return out
-
-        wide = len(self.numbers)
-        for i, category in enumerate(self.categories):
-            values = len(category) + 1
-            held = min(self.embedding, values)
-            found[f"category.{i}.weight"] = (values, held)
-            wide += held
-        if self.network == "torch_mlp":
-            for i, units in enumerate(self.hidden):
-                wide = linear(f"layer.{i}", wide, units)
-        else:
-            wide = linear("first", wide, self.width)
-            for i in range(self.blocks):
-                found[f"block.{i}.norm.weight"] = found[f"block.{i}.norm.bias"] = (wide,)
-                linear(f"block.{i}.in", wide, self.inner)
-                linear(f"block.{i}.out", self.inner, wide)
-            found["norm.weight"] = found["norm.bias"] = (wide,)
-        linear("last", wide, self.outputs)
+        found: dict[str, tuple[int, ...]] = self._layers.shapes(self)
         return found
 
     def initial(self, seed: int) -> Arrays:
         """The weights that training starts from, the same for the same seed.
 
-        Linear layers are even within 1 / sqrt(inputs), as torch's own are; embeddings are normal,
-        with the variance 1 / width, so that they are as long as their width is.
+        Layers are even within 1 / sqrt(inputs), as torch's own are; embeddings are normal, with the
+        variance 1 / width, so that they are as long as their width is.
         """
         random = np.random.Generator(np.random.Philox(seed))
         found: Arrays = {}
@@ -146,47 +145,24 @@ class Architecture(BaseModel):
                 values = np.full(shape, float(name.endswith("weight")))
             else:
                 # A bias follows the weight of its layer, and has its bound.
-                bound = shape[1] ** -0.5 if len(shape) == 2 else bound
+                bound = math.prod(shape[1:]) ** -0.5 if len(shape) > 1 else bound
                 values = random.uniform(-bound, bound, shape)
             found[name] = values.astype(np.float32)
         return found
 
 
 def forward(
-    architecture: Architecture, weights: Any, numbers: Any, places: Any, training: bool = False
+    architecture: Architecture, weights: Any, seen: Any, places: Any, training: bool = False
 ) -> Any:
     """What the last layer gives: margins of the classes, or the scaled number.
 
     Args:
         architecture: of the network.
         weights: tensors by name.
-        numbers: rows x numbers.
+        seen: rows x numbers, or rows x bytes of an image.
         places: rows x categories.
-        training: whether units are dropped.
+        training: whether units are dropped, and parts of images masked.
     """
-    import torch
-    from torch.nn import functional as f
-
-    def linear(name: str, x: Any) -> Any:
-        return f.linear(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
-
-    def norm(name: str, x: Any) -> Any:
-        return f.layer_norm(x, x.shape[1:], weights[f"{name}.weight"], weights[f"{name}.bias"])
-
-    def dropped(x: Any) -> Any:
-        return f.dropout(x, architecture.dropout, training)
-
-    held = [
-        f.embedding(places[:, i], weights[f"category.{i}.weight"])
-        for i in range(len(architecture.categories))
-    ]
-    x = torch.cat([numbers, *held], dim=1) if held else numbers
-    if architecture.network == "torch_mlp":
-        for i in range(len(architecture.hidden)):
-            x = dropped(f.relu(linear(f"layer.{i}", x)))
-        return linear("last", x)
-    x = linear("first", x)
-    for i in range(architecture.blocks):
-        inner = dropped(f.relu(linear(f"block.{i}.in", norm(f"block.{i}.norm", x))))
-        x = x + dropped(linear(f"block.{i}.out", inner))
-    return linear("last", f.relu(norm("norm", x)))
+    if architecture.image is None:
+        return tabular.forward(architecture, weights, seen, places, training)
+    return imaging.forward(architecture, weights, seen, training)

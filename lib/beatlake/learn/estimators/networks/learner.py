@@ -146,10 +146,12 @@ class Learner:
         loss = weight = 0.0
         with process(self.learning.settings) as device, torch.no_grad():
             named = {name: torch.tensor(array, device=device) for name, array in weights.items()}
-            for rows in self.shard.validation.chunks():
-                losses, weights_ = row_losses(self.learning, named, rows, device, training=False)
-                loss += float(losses.double().sum())
-                weight += float(weights_.double().sum())
+            for chunk in self.shard.validation.chunks():
+                for start in range(0, len(chunk), self.learning.architecture.at_once):
+                    rows = chunk.take(slice(start, start + self.learning.architecture.at_once))
+                    losses, own = row_losses(self.learning, named, rows, device, training=False)
+                    loss += float(losses.double().sum())
+                    weight += float(own.double().sum())
         return loss, weight
 
 
@@ -161,14 +163,14 @@ def row_losses(
     from torch.nn import functional as f
 
     architecture = learning.architecture
-    numbers, places, label, weight = (
+    seen, places, label, weight = (
         torch.tensor(array, device=device)
         for array in (rows.numbers, rows.places, rows.label, rows.weight)
     )
     able = device.type == "cuda" and torch.cuda.is_bf16_supported()
     half = able and learning.settings.mixed_precision
     with torch.autocast(device.type, torch.bfloat16, enabled=half):
-        said = forward(architecture, named, numbers, places, training)
+        said = forward(architecture, named, seen, places, training)
     said = said.float()
     if architecture.kind == "classes":
         losses = f.cross_entropy(said, label.long(), reduction="none")

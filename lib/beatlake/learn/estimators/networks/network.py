@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 WEIGHTS = "network.safetensors"
-#: Rows that are predicted at a time.
-_ROWS = 8192
 
 
 @dataclass(frozen=True)
@@ -83,12 +81,13 @@ class Network:
         said = [np.empty((0, self.architecture.outputs))]
         with process(NetworkSettings()) as device, torch.no_grad():
             named = {name: torch.tensor(a, device=device) for name, a in self.weights.items()}
-            for start in range(0, rows.num_rows, _ROWS):
-                numbers, places = (
+            at_once = self.architecture.at_once
+            for start in range(0, rows.num_rows, at_once):
+                seen, places = (
                     torch.tensor(array, device=device)
-                    for array in self.architecture.encoded(rows.slice(start, _ROWS))
+                    for array in self.architecture.encoded(rows.slice(start, at_once))
                 )
-                given = forward(self.architecture, named, numbers, places).double()
+                given = forward(self.architecture, named, seen, places).double()
                 if self.architecture.kind == "classes":
                     given = given.softmax(dim=1)
                 said.append(given.cpu().numpy())
@@ -176,7 +175,7 @@ def fit(
     if settings.strategy == "data_parallel":
         check_slots(spark, settings.strategy, settings.workers, "Take strategy: federated.")
     architecture = Architecture.of(
-        name, kind, fold.columns, fold.categories, len(fold.classes), settings
+        name, kind, fold.columns, fold.categories, len(fold.classes), settings, fold.image
     )
     folder = fold.path.with_suffix(".shards")
     shutil.rmtree(folder, ignore_errors=True)
@@ -192,6 +191,8 @@ def fit(
         )
         if kind == "number":
             architecture = architecture.model_copy(update=_spread(shards))
+        if name == "torch_pooled":
+            architecture = architecture.model_copy(update=_scales(shards))
         learning = Learning(architecture, settings, seed)
         record = _record(learning, shards, records)
         first = State(architecture.initial(seed))
@@ -208,6 +209,17 @@ def _spread(shards: list[Shard]) -> Mapping[str, float]:
     for shard in shards:
         whole = whole.joined(Moments(shard.rows, shard.mean, shard.squares))
     return {"center": whole.mean, "scale": (whole.squares / whole.count) ** 0.5 or 1.0}
+
+
+def _scales(shards: list[Shard]) -> Mapping[str, tuple[float, ...]]:
+    """Mean and standard deviation of each number of the rows that train, in the shards' order."""
+    whole = Moments()
+    for shard in shards:
+        for rows in shard.training.chunks():
+            whole = whole.joined(Moments.of(rows.numbers.astype(np.float64)))
+    spread = np.sqrt(whole.squares / whole.count)
+    means = tuple(np.asarray(whole.mean).tolist())
+    return {"means": means, "spreads": tuple(np.where(spread > 0, spread, 1.0).tolist())}
 
 
 def _record(learning: Learning, shards: list[Shard], records: Records | None) -> Record:

@@ -5,19 +5,49 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from beatlake.config import ConfigError
 from beatlake.learn.algorithms import Range
 from beatlake.learn.estimators.answer import Parameters, refuse_unknown
 
-NAMES = ("torch_mlp", "torch_resnet")
-#: Parameters of one network alone.
-_OWN = {"torch_mlp": ("hidden",), "torch_resnet": ("width", "blocks", "expansion")}
+#: Parameters that not every network has, by network.
+_OWN: dict[str, tuple[str, ...]] = {
+    "torch_mlp": ("hidden", "dropout", "embedding"),
+    "torch_resnet": ("width", "blocks", "expansion", "dropout", "embedding"),
+    "torch_pooled": (),
+    "torch_cnn": ("channels", "masked", "dropout", "shrink"),
+    "torch_cnn_published": ("dropout", "shrink"),
+}
+NAMES = tuple(_OWN)
+#: Defaults of one network. The published one was trained by Adam, at the rate that is the default
+#: of all, for 10 epochs; its batches are those that Keras makes by default.
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "torch_pooled": {"epochs": 100, "batch_size": 64, "learning_rate": 0.003, "dropout": 0.0},
+    "torch_cnn": {"batch_size": 32, "learning_rate": 0.002, "dropout": 0.3},
+    "torch_cnn_published": {
+        "epochs": 10,
+        "batch_size": 32,
+        "schedule": "constant",
+        "weight_decay": 0.0,
+        "dropout": 0.5,
+    },
+}
 
 
 class NetworkSettings(BaseModel):
-    """A network and its training; every default works."""
+    """A network and its training; every default works.
+
+    These are of networks on tables; `settled` knows those of the others.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -27,6 +57,15 @@ class NetworkSettings(BaseModel):
     expansion: float = Field(2.0, gt=0, le=16, description="Units within a block, by the width.")
     dropout: float = Field(0.1, ge=0, lt=1)
     embedding: int = Field(16, ge=1, le=1024, description="Numbers that stand for a category.")
+    channels: tuple[PositiveInt, ...] = Field(
+        (16, 32, 64, 128), min_length=1, description="Convolutions of each block."
+    )
+    masked: float = Field(
+        0.2, ge=0, le=1, description="Share of bands, and of frames, that training hides at most."
+    )
+    shrink: tuple[PositiveInt, PositiveInt] = Field(
+        (1, 1), description="Bands, and frames, of which an image's mean is taken first."
+    )
     epochs: int = Field(30, ge=1, description="Passes over the rows, at most.")
     batch_size: int = Field(256, ge=1, description="Rows of a step; workers share them.")
     learning_rate: float = Field(0.001, gt=0)
@@ -44,7 +83,7 @@ class NetworkSettings(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     mixed_precision: bool = Field(True, description="Half the digits, where the device is faster.")
 
-    @field_validator("hidden", mode="before")
+    @field_validator("hidden", "channels", mode="before")
     @classmethod
     def _layers(cls, given: Any) -> Any:
         return (given,) if isinstance(given, int) else given
@@ -82,8 +121,8 @@ class NetworkSettings(BaseModel):
 
 def known(name: str) -> frozenset[str]:
     """The parameters of a network."""
-    others = [p for network, own in _OWN.items() if network != name for p in own]
-    return frozenset(NetworkSettings.model_fields) - frozenset(others)
+    of_some = {parameter for own in _OWN.values() for parameter in own}
+    return frozenset(NetworkSettings.model_fields) - (of_some - set(_OWN[name]))
 
 
 def settled(name: str, parameters: Parameters) -> NetworkSettings:
@@ -94,7 +133,7 @@ def settled(name: str, parameters: Parameters) -> NetworkSettings:
     """
     refuse_unknown(name, parameters, known(name))
     try:
-        return NetworkSettings.model_validate(dict(parameters))
+        return NetworkSettings.model_validate({**_DEFAULTS.get(name, {}), **parameters})
     except ValidationError as error:
         problems = [
             ": ".join([".".join(map(str, p["loc"])), p["msg"]]).removeprefix(": ")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ import numpy as np
 from beatlake.errors import InputError
 from beatlake.learn.estimators.answer import column
 from beatlake.learn.estimators.networks.architecture import Architecture
-from beatlake.learn.estimators.networks.spooled import Rows, Spooled, Writer
+from beatlake.learn.estimators.networks.spooled import CHUNK_BYTES, Rows, Spooled, Writer
 from beatlake.learn.folds import BUCKET, BUCKETS, LABEL, ROW, WATCHES, WEIGHT, Fold
 from beatlake.workers import forget_archives
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 #: What a task tells of its shard: what `Shard` holds, but for the folder.
 _DDL = "place long, rows long, watching long, mean double, squares double, sha256 string"
+
+#: Bytes of an Arrow batch that Spark gives a task.
+_BATCH = "spark.sql.execution.arrow.maxBytesPerBatch"
 
 
 @dataclass(frozen=True)
@@ -94,13 +98,27 @@ def spool(
         frame = frame.filter(sampled(frame, sample, stratified))
     frame = frame.repartition(shards, ROW).sortWithinPartitions(F.md5(F.col(ROW)), ROW)
     read = frame.select(LABEL, WEIGHT, WATCHES, *fold.columns)
-    found = read.mapInArrow(_Spool(str(folder), architecture), _DDL).toArrow().to_pylist()
+    work = read.mapInArrow(_Spool(str(folder), architecture), _DDL)
+    with _small_batches(spark) if fold.image else nullcontext():
+        found = work.toArrow().to_pylist()
     made = sorted((Shard(folder=folder, **row) for row in found), key=lambda shard: shard.place)
     if [shard.place for shard in made] != list(range(shards)):
         raise InputError(f"{shards} shards were to be written, and there are {len(made)}.")
     if not sum(shard.rows for shard in made):
         raise InputError("The sample holds no row that trains: take a larger one.")
     return made
+
+
+@contextmanager
+def _small_batches(spark: SparkSession) -> Iterator[None]:
+    """Have Spark give tasks as many bytes at a time as a chunk holds: rows of images are large."""
+    before = spark.conf.get(_BATCH)
+    assert before is not None
+    spark.conf.set(_BATCH, str(CHUNK_BYTES))
+    try:
+        yield
+    finally:
+        spark.conf.set(_BATCH, before)
 
 
 def sampled(frame: DataFrame, sample: float, stratified: bool) -> Column:
@@ -157,9 +175,9 @@ class _Spool:
             Writer(folder / f"watch-{shard}.arrow") as watch,
         ):
             for batch in batches:
-                numbers, places = self.architecture.encoded(batch)
+                seen, places = self.architecture.encoded(batch)
                 rows = Rows(
-                    numbers,
+                    seen,
                     places,
                     column(batch, LABEL).astype(np.float64),
                     column(batch, WEIGHT).astype(np.float32),
@@ -171,8 +189,8 @@ class _Spool:
             "place": shard,
             "rows": train.rows,
             "watching": watch.rows,
-            "mean": train.moments.mean,
-            "squares": train.moments.squares,
+            "mean": float(train.moments.mean),
+            "squares": float(train.moments.squares),
             "sha256": hashlib.sha256(f"{train.sha256} {watch.sha256}".encode()).hexdigest(),
         }
         yield pa.RecordBatch.from_pylist([told])

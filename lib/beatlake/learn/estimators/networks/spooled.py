@@ -16,19 +16,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from beatlake.learn.estimators.networks.architecture import Array
+from beatlake.learn.estimators.answer import Array, fixed
 from beatlake.learn.folds import LABEL, WEIGHT
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Rows of a chunk.
-CHUNK = 8192
+#: Rows of a chunk, or bytes of their numbers, where these are fewer rows.
+CHUNK, CHUNK_BYTES = 8192, 16 << 20
+#: What the numbers are: of images single bytes.
+_KIND = b"numbers"
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows as arrays, the same number in each."""
+    """Some rows as arrays, the same number in each.
+
+    Args:
+        numbers: of each row, as float32; or the bytes of its image.
+        places: of its categories.
+        label: the number, or the place of the class.
+        weight: that its loss has.
+    """
 
     numbers: Array
     places: Array
@@ -37,6 +46,12 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.label)
+
+    @property
+    def chunk(self) -> int:
+        """Rows of such a width that make a chunk."""
+        width = max(1, int(self.numbers.shape[1]) * self.numbers.itemsize)
+        return max(1, min(CHUNK, CHUNK_BYTES // width))
 
     def take(self, which: Any) -> Rows:
         """Those at some places, or of a slice."""
@@ -66,6 +81,7 @@ class Rows:
                 pa.array(self.weight),
             ],
             names=["numbers", "places", LABEL, WEIGHT],
+            metadata={_KIND: self.numbers.dtype.name},
         )
 
 
@@ -76,14 +92,6 @@ def _binary(values: Array) -> pa.Array:
     width = values.shape[1] * values.dtype.itemsize
     buffers = [None, pa.py_buffer(np.ascontiguousarray(values))]
     return pa.Array.from_buffers(pa.binary(width), len(values), buffers)
-
-
-def _numbers(values: pa.Array, dtype: Any) -> Array:
-    width = values.type.byte_width
-    if not width:
-        return np.empty((len(values), 0), dtype=dtype)
-    data = values.buffers()[1][values.offset * width : (values.offset + len(values)) * width]
-    return np.frombuffer(data, dtype=dtype).reshape(len(values), -1)
 
 
 @dataclass(frozen=True)
@@ -99,13 +107,14 @@ class Spooled:
         # Read, not mapped: what is mapped counts as memory of the process.
         with pa.OSFile(str(self.path)) as source, pa.ipc.open_file(source) as file:
             places = np.arange(file.num_record_batches)
+            kind = (file.schema.metadata or {}).get(_KIND, b"float32").decode()
             if order is not None:
                 order.shuffle(places)
             for place in places:
                 batch = file.get_batch(int(place))
                 yield Rows(
-                    _numbers(batch.column(0), np.float32),
-                    _numbers(batch.column(1), np.int64),
+                    fixed(batch.column(0), kind),
+                    fixed(batch.column(1), np.int64),
                     batch.column(2).to_numpy(),
                     batch.column(3).to_numpy(),
                 )
@@ -131,12 +140,14 @@ class Spooled:
 class Moments:
     """Count, mean and sum of squared distances from it, of numbers that come in parts.
 
+    Of rows of numbers each of these is an array, column by column.
+
     Chan, Golub and LeVeque 1983, "Algorithms for Computing the Sample Variance".
     """
 
     count: int = 0
-    mean: float = 0.0
-    squares: float = 0.0
+    mean: Any = 0.0
+    squares: Any = 0.0
 
     def joined(self, other: Moments) -> Moments:
         """Those of both parts together.
@@ -159,8 +170,8 @@ class Moments:
         """Those of some numbers."""
         if not len(values):
             return cls()
-        mean = float(values.mean())
-        return cls(len(values), mean, float(((values - mean) ** 2).sum()))
+        mean = values.mean(axis=0)
+        return cls(len(values), mean, ((values - mean) ** 2).sum(axis=0))
 
 
 @dataclass
@@ -191,11 +202,11 @@ class Writer:
         """Write rows, perhaps later."""
         if len(rows):
             self._left.append(rows)
-        if sum(map(len, self._left)) >= CHUNK:
+        if sum(map(len, self._left)) >= rows.chunk:
             held = Rows.joined(self._left)
-            whole = len(held) - len(held) % CHUNK
-            for start in range(0, whole, CHUNK):
-                self._write(held.take(slice(start, start + CHUNK)))
+            whole = len(held) - len(held) % held.chunk
+            for start in range(0, whole, held.chunk):
+                self._write(held.take(slice(start, start + held.chunk)))
             self._left = [held.take(slice(whole, None))]
 
     def _write(self, rows: Rows) -> None:
