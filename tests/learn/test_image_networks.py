@@ -148,8 +148,8 @@ def test_the_other_network_gives_what_the_layers_of_torch_give() -> None:
         x = layer(
             torch.nn.Conv2d(before, channels, 3, padding=1), weights, f"block.{i}.convolution"
         )(x)
-        x = layer(torch.nn.GroupNorm(channels, channels), weights, f"block.{i}.norm")(x)
-        x = torch.nn.MaxPool2d(2)(x.relu())
+        x = torch.nn.MaxPool2d(2)(x)
+        x = layer(torch.nn.GroupNorm(channels // 2, channels), weights, f"block.{i}.norm")(x).relu()
     # 16 bands have become 4, which are the parts.
     assert x.shape == (6, 8, 4, 6)
     pooled = torch.cat([x.mean(3).flatten(1), x.max(3).values.flatten(1)], dim=1)

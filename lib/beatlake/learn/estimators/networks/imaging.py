@@ -3,7 +3,7 @@
 * ``torch_pooled``: mean and standard deviation of each band over the frames, then one linear layer:
   logistic regression on pooled spectra. It knows how loud each band is, and nothing of order: the
   baseline of the others.
-* ``torch_cnn``: blocks of ``pool(relu(norm(convolution(x))))``, each of which halves both sides.
+* ``torch_cnn``: blocks of ``relu(norm(maxima(convolution(x))))``, each of which halves both sides.
   What is left is pooled over the frames, by mean and by maximum, and over the bands in quarters,
   so that images of every shape fit; then a linear layer. The norm is over groups of an image's
   channels (Wu and He 2018, "Group Normalization"), so that what an image gives does not depend on
@@ -47,9 +47,10 @@ def size(of: Architecture) -> tuple[int, int]:
 
 def at_once(of: Architecture) -> int:
     """Images that are computed at a time, so that the layers of a wide network stay small."""
-    channels = {"torch_cnn": max(of.channels, default=1), "torch_cnn_published": _FILTERS}
-    largest = math.prod(size(of)) * channels.get(of.network, 1) * 4
-    return max(1, _LAYER // largest)
+    # Each block has a quarter of the pixels of the one before.
+    wide = max((channels / 4**i for i, channels in enumerate(of.channels)), default=1)
+    channels = _FILTERS if of.network == "torch_cnn_published" else wide
+    return max(1, int(_LAYER / (math.prod(size(of)) * channels * 4)))
 
 
 def encoded(of: Architecture, rows: pa.Table | pa.RecordBatch) -> tuple[Array, Array]:
@@ -96,6 +97,7 @@ def shapes(of: Architecture) -> dict[str, tuple[int, ...]]:
 
 def forward(of: Architecture, weights: Any, seen: Any, training: bool) -> Any:
     """What the last layer gives for rows x bytes, or rows x pooled numbers."""
+    import torch
     from torch.nn import functional as f
 
     def both(name: str) -> tuple[Any, Any]:
@@ -110,14 +112,27 @@ def forward(of: Architecture, weights: Any, seen: Any, training: bool) -> Any:
         x = f.relu(f.linear(x.flatten(1), *both("dense")))
         return f.linear(f.dropout(x, of.dropout, training), *both("last"))
     x = _with_places(_masked(_standard(x), of.masked) if training else _standard(x))
+    # Both take half the time on the CPU: the norm after the maxima, of which there is a quarter, and
+    # the channels of a pixel side by side.
+    x = x.contiguous(memory_format=torch.channels_last)
     for i, channels in enumerate(of.channels):
         x = f.conv2d(x, *both(f"block.{i}.convolution"), padding=1)
-        x = f.relu(f.group_norm(x, math.gcd(channels, _GROUPS), *both(f"block.{i}.norm")))
         # A side of one is not halved again.
         x = f.max_pool2d(x, tuple(min(2, side) for side in x.shape[2:]))
-    by_band = (f.adaptive_avg_pool1d(over, _PARTS) for over in (x.mean(3), x.amax(3)))
-    x = f.dropout(_joined(by_band), of.dropout, training)
+        x = f.relu(f.group_norm(x, _groups(channels), *both(f"block.{i}.norm")))
+    by_band = [f.adaptive_avg_pool1d(over, _PARTS) for over in (x.mean(3), x.amax(3))]
+    x = f.dropout(torch.cat(by_band, dim=1).flatten(1), of.dropout, training)
     return f.linear(x, *both("last"))
+
+
+def _groups(channels: int) -> int:
+    """Groups of a norm, of two channels at least: one pixel of one is nothing beside itself.
+
+    >>> [_groups(channels) for channels in (4, 8, 12, 128)]
+    [2, 4, 4, 8]
+    """
+    found = math.gcd(channels, _GROUPS)
+    return found if channels > found else max(1, found // 2)
 
 
 def _standard(x: Any) -> Any:
@@ -147,9 +162,3 @@ def _masked(x: Any, share: float) -> Any:
         hidden = (place >= start) & (place < start + wide)
         x = x.masked_fill(hidden[:, None, :, None] if side == 2 else hidden[:, None, None, :], 0.0)
     return x
-
-
-def _joined(parts: Any) -> Any:
-    import torch
-
-    return torch.cat([part.flatten(1) for part in parts], dim=1)
