@@ -141,7 +141,8 @@ stop(spark)
 
 
 @pytest.mark.full
-def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["torch_mlp", "torch_cnn"])
+def test_memory_does_not_grow_with_the_rows(name: str, tmp_path: Path) -> None:
     code = f"""if True:
         import json, resource, sys
         from pathlib import Path
@@ -149,23 +150,32 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
         import numpy as np
         from beatlake.learn.estimators.networks.architecture import Architecture
         from beatlake.learn.estimators.networks.learner import Learner, Learning
-        from beatlake.learn.estimators.networks.settings import NetworkSettings
+        from beatlake.learn.estimators.networks.settings import settled
         from beatlake.learn.estimators.networks.shards import Shard
         from beatlake.learn.estimators.networks.spooled import Rows, Writer
 
         folder, batches = Path(sys.argv[1]), int(sys.argv[2])
         random = np.random.default_rng(1)
+        name = {name!r}
+        images = name == "torch_cnn"
+        # As many bytes, of numbers or of images.
+        rows, wide = (800, 2000) if images else (10_000, 40)
         with Writer(folder / "train-0.arrow") as train, Writer(folder / "watch-0.arrow"):
             for _ in range(batches):
-                numbers = random.normal(size=(10_000, 40)).astype(np.float32)
+                numbers = random.normal(size=(rows, wide)).astype(np.float32)
+                if images:
+                    numbers = random.integers(0, 256, (rows, wide), np.uint8)
                 label = (numbers[:, 0] > 0).astype(float)
-                weight = np.ones(10_000, np.float32)
-                train.add(Rows(numbers, np.zeros((10_000, 0), np.int64), label, weight))
-        settings = NetworkSettings(hidden=(16,), batch_size=2048)
-        names = tuple(f"x{{i}}" for i in range(40))
-        of = Architecture.of("torch_mlp", "classes", names, (), 2, settings)
+                weight = np.ones(rows, np.float32)
+                train.add(Rows(numbers, np.zeros((rows, 0), np.int64), label, weight))
+        names = ("x",) if images else tuple(f"x{{i}}" for i in range(40))
+        settings = settled(name, {{"channels": (2,)}} if images else {{"hidden": (16,)}})
+        of = Architecture.of(
+            name, "classes", names, (), 2, settings, (40, 50) if images else None
+        )
         shard = Shard(0, folder, train.rows, 0, 0.0, 0.0, "")
-        Learner(Learning(of, settings, 1), shard, 2048).epoch(0, of.initial(1), {{}})
+        size = 64 if images else 2048
+        Learner(Learning(of, settings, 1), shard, size).epoch(0, of.initial(1), {{}})
         size = shard.training.path.stat().st_size
         print(json.dumps([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, size / 2**20]))
     """

@@ -112,8 +112,8 @@ def forward(of: Architecture, weights: Any, seen: Any, training: bool) -> Any:
         x = f.relu(f.linear(x.flatten(1), *both("dense")))
         return f.linear(f.dropout(x, of.dropout, training), *both("last"))
     x = _with_places(_masked(_standard(x), of.masked) if training else _standard(x))
-    # Both take half the time on the CPU: the norm after the maxima, of which there is a quarter, and
-    # the channels of a pixel side by side.
+    # The CPU takes half the time where the norm is of the maxima, a quarter as many numbers, and
+    # the channels of a pixel are side by side.
     x = x.contiguous(memory_format=torch.channels_last)
     for i, channels in enumerate(of.channels):
         x = f.conv2d(x, *both(f"block.{i}.convolution"), padding=1)
