@@ -268,7 +268,7 @@ def test_pooled_spectra_tell_which_bands_are_loud_and_convolutions_when(
 ) -> None:
     assert accuracy(spark, "torch_pooled", sounds.bright, tmp_path, epochs=20) > 0.95
     cnn = {"channels": (8, 8), "epochs": 6, "learning_rate": 0.01}
-    assert accuracy(spark, "torch_cnn", sounds.bright, tmp_path, **cnn) > 0.95
+    assert accuracy(spark, "torch_cnn", sounds.bright, tmp_path, **cnn) > 0.9
     # Chance is 0.5, and 300 rows come as far from it as 0.08 once in 200 times.
     pooled = accuracy(spark, "torch_pooled", sounds.rhythms, tmp_path, epochs=20)
     assert abs(pooled - 0.5) < 0.1
