@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
+import textwrap
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,7 @@ from beatlake.learn import estimators, folds
 from beatlake.learn.estimators import boosted, spark_ml
 from beatlake.learn.estimators.answer import matrix
 from beatlake.learn.folds import Fold
+from beatlake.learn.parts import Parts
 from beatlake.workers import Threads
 
 if TYPE_CHECKING:
@@ -248,16 +251,6 @@ def xgboost_of(spark: SparkSession, fold: Fold, side_by_side: int = 1, workers: 
     return model.content()
 
 
-@pytest.fixture
-def one_row_a_partition(spark: SparkSession) -> Iterator[None]:
-    name = "spark.sql.files.maxPartitionBytes"
-    before = spark.conf.get(name)
-    spark.conf.set(name, "1")
-    yield
-    spark.conf.set(name, before)
-
-
-@pytest.mark.usefixtures("one_row_a_partition")
 def test_trees_do_not_depend_on_how_a_fold_is_cut_or_on_threads(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,6 +276,124 @@ def test_trees_do_not_depend_on_how_a_fold_is_cut_or_on_threads(
     assert xgboost_of(spark, fold) != whole
 
 
+@pytest.mark.full
+def test_several_workers_take_equal_parts_however_a_fold_is_cut(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    fold = fold_of(made("number", n=1000), "number", tmp_path)
+    whole = xgboost_of(spark, fold, workers=2)
+    pq.write_table(pq.read_table(fold.path), fold.path, row_group_size=9)
+    assert xgboost_of(spark, fold, workers=2) == whole
+
+
+def test_xgboost_has_what_its_estimator_is_changed_by() -> None:
+    """It is private, so that a later version of XGBoost may have it otherwise."""
+    from xgboost.spark import core, data
+
+    estimator = core._SparkXGBEstimator
+    uses: set[str] = set()
+    for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(estimator._fit)))):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "dataset":
+            uses.add(f"dataset.{node.attr}")
+        elif isinstance(node, ast.Call) and "dataset" in map(ast.unparse, node.args):
+            uses.add(f"{ast.unparse(node.func)}(dataset)")
+    replaced = (estimator._prepare_input, estimator._get_xgb_parameters)
+    found = {
+        "what a fit does with a frame": sorted(uses),
+        "what is replaced takes": [list(inspect.signature(each).parameters) for each in replaced],
+        "features are described by": core.FeatureProp._fields,
+        "names of facts": [*data.alias._fields],
+        "a worker is given": sorted(
+            set(inspect.signature(core.create_dmatrix_from_partitions).parameters)
+        ),
+    }
+    assert found == {
+        "what a fit does with a frame": [
+            "dataset.mapInPandas",
+            "self._get_xgb_parameters(dataset)",
+            "self._prepare_input(dataset)",
+        ],
+        "what is replaced takes": [["self", "dataset"]] * 2,
+        "features are described by": (
+            "enable_sparse_data_optim",
+            "has_validation_col",
+            "features_cols_names",
+        ),
+        "names of facts": ["data", "label", "weight", "margin", "valid", "qid"],
+        "a worker is given": [
+            "dev_ordinal",
+            "enable_sparse_data_optim",
+            "feature_cols",
+            "has_validation_col",
+            "iterator",
+            "kwargs",
+            "use_qdm",
+        ],
+    }, (
+        f"xgboost {xgboost.__version__} hands rows to its Spark workers in another way than the"
+        " one that beatlake.learn.estimators.boosted replaces: compare the two before a fit is"
+        " trusted."
+    )
+
+
+@pytest.mark.parametrize(("workers", "watched"), [(1, False), (2, True)])
+def test_a_fit_is_that_of_xgboost_alone(
+    workers: int, watched: bool, spark: SparkSession, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """With weights, missing values and names of XGBoost's own; batches and a worker lack a side."""
+    random = np.random.default_rng(5)
+    n, train = 1000, 790
+    # So few values that each is a bin of its own, however they are cut.
+    values = random.integers(0, 30, size=(n, 2)).astype(np.float64)
+    values[random.uniform(size=(n, 2)) < 0.1] = np.nan
+    # Single precision, which XGBoost has, holds several of these for one.
+    values[:, 1] = 1e8 + np.floor(values[:, 1] / 2)
+    label = np.nan_to_num(values[:, 0]) + random.normal(size=n)
+    weight = random.uniform(0.5, 2, size=n)
+    names = ("values", "qid")
+    rows = pa.table(
+        {
+            "row_id": [f"r{i:03d}" for i in range(n)],
+            "side": ["train"] * train + ["valid"] * (n - train),
+            "label": label,
+            **{name: pa.array(values[:, i], from_pandas=True) for i, name in enumerate(names)},
+        }
+    )
+    path = tmp_path / "fold.parquet"
+    fold = folds.write(rows, path, columns=names, watched=True, classes=False, weights=weight)
+    monkeypatch.setattr(boosted, "_BATCH_ROWS", 100)
+    rounds: dict[str, Any] = {"n_estimators": 60, "max_depth": 2, "learning_rate": 0.3}
+    rounds |= {"early_stopping_rounds": 3} if watched else {}
+    model = estimators.fit(spark, "xgboost", "number", fold, {**rounds, "workers": workers}, 1)
+    assert isinstance(model, boosted.Boosted)
+    single = values.astype(np.float32)
+    data, watching = (
+        xgboost.DMatrix(single[side], label[side], weight=weight[side])
+        for side in (slice(0, train), slice(train, n))
+    )
+    alone = xgboost.train(
+        {"max_depth": 2, "learning_rate": 0.3, "tree_method": "hist", "nthread": 1},
+        data,
+        60,
+        evals=[(watching, "watching")] if watched else [],
+        early_stopping_rounds=3 if watched else None,
+        verbose_eval=False,
+    )
+    assert model.booster.num_boosted_rounds() == alone.num_boosted_rounds()
+    assert (alone.num_boosted_rounds() < 60) is watched
+    until = (0, alone.best_iteration + 1) if watched else (0, 0)
+    expected = alone.predict(xgboost.DMatrix(single), iteration_range=until)
+    assert model.predict(None, rows).values == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.full
+def test_a_worker_may_have_no_rows(spark: SparkSession, tmp_path: Path) -> None:
+    rows = made("number", n=1)
+    fold = fold_of(rows, "number", tmp_path)
+    model = estimators.fit(spark, "xgboost", "number", fold, {"workers": 2}, 1)
+    assert model.predict(spark, rows).values == pytest.approx(rows.column("label").to_numpy())
+
+
 def test_a_worker_of_spark_lets_xgboost_have_its_threads() -> None:
     """Spark tells its Python workers to have one, and XGBoost takes no more than that."""
     arriving = (
@@ -304,28 +415,6 @@ def test_a_worker_of_spark_lets_xgboost_have_its_threads() -> None:
     assert allowed and set(allowed) == {"2"}
 
 
-def test_a_fold_of_many_megabytes_is_read_in_one_partition(
-    spark: SparkSession, tmp_path: Path
-) -> None:
-    path = str(tmp_path / "fold.parquet")
-    values = np.random.default_rng(1).normal(size=2_000_000)
-    pq.write_table(pa.table({"a": values}), path, row_group_size=100_000)
-    assert spark.read.parquet(path).rdd.getNumPartitions() > 1
-    assert boosted._reading(spark, 1).read.parquet(path).rdd.getNumPartitions() == 1
-
-
-@pytest.mark.full
-@pytest.mark.usefixtures("one_row_a_partition")
-def test_rows_meet_one_of_several_workers_by_their_name(
-    spark: SparkSession, tmp_path: Path
-) -> None:
-    fold = fold_of(made("number", n=1000), "number", tmp_path)
-    in_order = xgboost_of(spark, fold, workers=2)
-    rows = pq.read_table(fold.path)
-    pq.write_table(rows.take(np.arange(1000)[::-1]), fold.path, row_group_size=9)
-    assert xgboost_of(spark, fold, workers=2) == in_order
-
-
 def test_a_fit_leaves_the_session_as_it_is(spark: SparkSession, tmp_path: Path) -> None:
     def settings() -> dict[str, str]:
         return {row.key: row.value for row in spark.sql("SET").collect()}
@@ -334,7 +423,6 @@ def test_a_fit_leaves_the_session_as_it_is(spark: SparkSession, tmp_path: Path) 
     assert before["spark.sql.adaptive.enabled"] == "true"
     xgboost_of(spark, fold_of(made("number"), "number", tmp_path))
     assert settings() == before
-    assert spark.sparkContext.parallelize([(1,)]).toDF(["a"]).sparkSession is spark
 
 
 @pytest.mark.parametrize("objective", ["reg:squarederror", "binary:logistic", "multi:softprob"])
@@ -359,6 +447,28 @@ def test_a_booster_predicts_as_xgboost_does_from_its_own_matrix(objective: str) 
     else:
         said = answer.proba if expected.ndim == 2 else answer.proba[:, 1]
         assert said == pytest.approx(expected, abs=1e-7)
+
+
+@pytest.mark.parametrize("group", [1, 7, 100, 1000])
+def test_parts_of_a_fold_have_every_row_once_and_in_order(group: int, tmp_path: Path) -> None:
+    rows = made("number", n=103).select(["row_id", "a", "b"])
+    path = tmp_path / "fold.parquet"
+    pq.write_table(rows, path, row_group_size=group)
+    parts = [list(Parts(path, 4, 10).batches(i, ("b", "row_id"))) for i in range(4)]
+    assert [[batch.num_rows for batch in part] for part in parts] == [
+        [10, 10, 5],
+        *[[10, 10, 6]] * 3,
+    ]
+    found = pa.concat_tables([batch for part in parts for batch in part])
+    assert found.equals(rows.select(["b", "row_id"]))
+
+
+def test_what_workers_import_to_read_their_part_needs_no_other_package() -> None:
+    """They get it in a zip file, and have what XGBoost needs."""
+    code = "import sys; before = set(sys.modules); import beatlake.learn.parts;"
+    code += "print({name.split('.')[0] for name in set(sys.modules) - before})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ast.literal_eval(done.stdout) <= {"beatlake", *sys.stdlib_module_names}
 
 
 def test_a_class_that_training_lacks_is_neither_learnt_nor_watched(tmp_path: Path) -> None:
