@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import songs
 
-from beatlake.learn import gates, splits
+from beatlake.learn import gates, rows, source, splits
+from beatlake.learn.engine import database
 from beatlake.learn.features import TrainingRows
 
 HISTORY = songs.altered(
@@ -116,9 +117,6 @@ def test_hindsight_is_off_unless_asked_for_and_its_lineage_is_gated(tmp_path: Pa
 
 
 def test_a_table_without_labels_has_the_same_history(tmp_path: Path) -> None:
-    from beatlake.learn import rows, source
-    from beatlake.learn.engine import database
-
     given = songs.made(100, artists=10)
     query = "SELECT row_id, f_songs_before, coalesce(f_days_active, -1) FROM prepared"
     with songs.ready(given, tmp_path, HISTORY) as ready:
@@ -131,3 +129,29 @@ def test_a_table_without_labels_has_the_same_history(tmp_path: Path) -> None:
         found = connection.execute(query).fetchall()
     # Rows are named by their content, which lacks the label; their values are the same.
     assert sorted(row[1:] for row in found) == expected
+
+
+def test_of_rows_to_be_predicted_history_is_that_of_rows_that_train(tmp_path: Path) -> None:
+    """A row that no training takes, for its label or by ``where``, is nobody's earlier row."""
+    given = [{**song, "track": f"u{i}"} for i, song in enumerate(songs.made(300, artists=25))]
+    for song in given[::4]:
+        song["hit"] = None
+    text = WITH_HINDSIGHT + "table: {row_key: [track], where: [{column: tempo, above: 110}]}\n"
+    query = "SELECT row_id, f_songs_before, f_days_active, f_plays_before FROM prepared"
+    with songs.ready(given, tmp_path, text) as ready:
+        trained = {row[0]: row[1:] for row in ready.connection.execute(query).fetchall()}
+        asked = ready.task
+    with database(tmp_path) as connection:
+        rows.with_history(connection, asked, source.path(tmp_path / "songs.csv", asked.table))
+        found = {row[0]: row[1:] for row in connection.execute(query).fetchall()}
+    takes = [song for song in given if song["tempo"] > 110 and song["hit"]]
+    assert trained.keys() == {song["track"] for song in takes}
+    assert 100 < len(takes) < 250
+    assert len(found) == len(given)
+    for song in given:
+        values = found[song["track"]]
+        expected = by_hand(song, takes)
+        assert [value is None for value in values] == [value is None for value in expected]
+        known = [value for value in expected if value is not None]
+        assert [v for v in values if v is not None] == pytest.approx(known, rel=1e-6)
+    assert {key: found[key] for key in trained} == trained

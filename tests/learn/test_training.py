@@ -241,6 +241,7 @@ def test_a_table_is_scored_in_workers_as_the_driver_would(
     )
     scored = pq.read_table(output)
     assert scored.num_rows == len(songs.made(1200, artists=150))
+    assert scored.column("in_scope").to_pylist() == [True] * scored.num_rows
     # The predictions of the training's own test side say the same of the same songs.
     kept = Lake(trained.lake).open("ml.predictions").to_pyarrow_table().to_pylist()
     estimator = {1: "xgboost", 2: "logistic_regression"}[version]

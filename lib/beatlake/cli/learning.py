@@ -199,7 +199,11 @@ def score(
     config: ConfigOption = None,
     settings: SetOption = None,
 ) -> None:
-    """Predict every row of a table, of the task's table in the lake, or one row given here."""
+    """Predict every row of a table, of the task's table in the lake, or one row given here.
+
+    Of each row `in_scope` says whether the task is about it, that is, whether its `where` takes it;
+    conditions on the label are aside.
+    """
     check_installed()
     from beatlake.config import ConfigError
     from beatlake.learn import scoring
@@ -214,8 +218,9 @@ def score(
     if output is None:
         raise ConfigError("Name the directory for the predictions with --output.")
     source = _source(place, found.task, table, release)
-    rows = scoring.score_table(session(spark_settings), found, source, output)
-    typer.echo(console.clean(f"{rows:,} predictions written to {output}."))
+    done = scoring.score_table(session(spark_settings), found, source, output)
+    written = f"{done.rows:,} predictions written to {output}. {done.sentence}"
+    typer.echo(console.clean(written.rstrip()))
 
 
 def _chosen(

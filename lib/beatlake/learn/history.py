@@ -25,8 +25,17 @@ def past(feature: Feature, columns: Columns) -> list[str]:
     ]
 
 
-def add_history(connection: duckdb.DuckDBPyConnection, feature: Feature, earlier: Earlier) -> None:
-    """Turn a feature's group and number into what earlier rows of the group say."""
+def add_history(
+    connection: duckdb.DuckDBPyConnection, feature: Feature, earlier: Earlier, among: str = "true"
+) -> None:
+    """Turn a feature's group and number into what earlier rows of the group say.
+
+    Args:
+        connection: holds the prepared rows.
+        feature: whose group and number are there.
+        earlier: what they are to say.
+        among: SQL of the rows that count as earlier ones.
+    """
     given, number = quoted(f"g_{feature.name}"), quoted(f"m_{feature.name}")
     group = "artist" if earlier.by == MAIN_ARTIST else given
     value = {
@@ -38,7 +47,7 @@ def add_history(connection: duckdb.DuckDBPyConnection, feature: Feature, earlier
         "CREATE OR REPLACE TABLE prepared AS WITH days AS ("
         f"SELECT {group} AS key, ends AS day, count(*) AS n, sum({number}) AS total,"
         f" count({number}) AS known, min(starts) AS first FROM prepared"
-        f" WHERE {group} IS NOT NULL AND ends IS NOT NULL GROUP BY ALL), past AS ("
+        f" WHERE {group} IS NOT NULL AND ends IS NOT NULL AND {among} GROUP BY ALL), past AS ("
         "SELECT key, day, sum(n) OVER before AS n, sum(total) OVER before AS total,"
         " sum(known) OVER before AS known, min(first) OVER before AS first FROM days"
         " WINDOW before AS (PARTITION BY key ORDER BY day))"

@@ -1,4 +1,4 @@
-"""The rows of a table that a task takes, each with its name."""
+"""The rows of a table that a task takes, each with its name; and those that it is about."""
 
 from __future__ import annotations
 
@@ -38,13 +38,22 @@ def take(
     else:
         name = key_of(task)
     connection.execute(f"CREATE OR REPLACE TABLE kept AS SELECT {name} AS row_id, * FROM kept")
+    refuse_repeated(connection, task, "kept")
+
+
+def refuse_repeated(connection: duckdb.DuckDBPyConnection, task: Task, table: str) -> None:
+    """Find one row of each ``row_id`` in a table.
+
+    Raises:
+        InputError: the task's key names several, or none.
+    """
     repeated = connection.execute(
-        "SELECT row_id, count(*) FROM kept GROUP BY row_id"
+        f"SELECT row_id, count(*) FROM {table} GROUP BY row_id"
         " HAVING count(*) > 1 OR row_id IS NULL ORDER BY 1 LIMIT 1"
     ).fetchall()
     if repeated:
         raise InputError(
-            f"{', '.join(table.row_key)} does not name one row: {repeated[0][0]!r} stands in"
+            f"{', '.join(task.table.row_key)} does not name one row: {repeated[0][0]!r} stands in"
             f" {repeated[0][1]:,} rows."
         )
 
@@ -54,6 +63,28 @@ def _hashed(columns: Columns) -> str:
     binary = [quoted(name) for name in columns.types if columns.is_binary(name)]
     hashed = ", ".join(f"md5({name}) AS {name}" for name in binary)
     return f"(SELECT * REPLACE ({hashed}) FROM source)" if binary else "source"
+
+
+def scope_of(task: Task, columns: Columns, *, labels: bool = False) -> str:
+    """SQL of whether a row is one that the task is about: one that its ``where`` takes.
+
+    Null where that hangs on a column that the table lacks.
+
+    Args:
+        task: the question.
+        columns: of the table.
+        labels: whether conditions on the label count, which a row to be predicted need not have.
+    """
+    target = task.label.column if task.label and not labels else None
+    holds = ["true"]
+    for condition in task.table.where:
+        if condition.column == target:
+            continue
+        if condition.column in columns.types:
+            holds += [f"({sql}) IS TRUE" for _, sql in _conditions(condition, columns)]
+        else:
+            holds.append("NULL::BOOLEAN")
+    return f"({' AND '.join(holds)})"
 
 
 def key_of(task: Task) -> str:

@@ -43,20 +43,21 @@ def labelled(
         return (), ()
     before = count(connection, "kept")
     number = columns.number(label.column)
-    if label.kind == "number" or label.bins:
+    numbers = label.kind == "number" or label.bins is not None
+    if numbers:
         refuse_odd_numbers(connection, [label.column], columns)
-        connection.execute(f"DELETE FROM kept WHERE {number} IS NULL OR NOT isfinite({number})")
-        before = fewer(connection, dropped, f"{label.column} unknown", before)
+    connection.execute(f"DELETE FROM kept WHERE NOT {has_label(label, columns)}")
+    lacks = "unknown" if numbers else "without a class"
+    fewer(connection, dropped, f"{label.column} {lacks}", before)
     if label.kind == "number":
         return (), ()
     if label.bins:
         edges = known.edges if known else _edges(connection, label, number)
         names = label.bins.names
     else:
-        value = _class_of(label)
-        connection.execute(f"DELETE FROM kept WHERE {value} IS NULL")
-        fewer(connection, dropped, f"{label.column} without a class", before)
-        found = connection.execute(f"SELECT DISTINCT {value} FROM kept ORDER BY 1").fetchall()
+        found = connection.execute(
+            f"SELECT DISTINCT {_class_of(label)} FROM kept ORDER BY 1"
+        ).fetchall()
         names, edges = tuple(row[0] for row in found), ()
         if known:
             names = (*known.names, *(name for name in names if name not in known.names))
@@ -112,6 +113,13 @@ def _class_of(label: Label) -> str:
         ]
         return f"(CASE {' '.join(cases)} ELSE {value} END)"
     return value
+
+
+def has_label(label: Label, columns: Columns) -> str:
+    """SQL of whether a row has a label."""
+    if label.kind == "number" or label.bins:
+        return f"coalesce(isfinite({columns.number(label.column)}), false)"
+    return f"({_class_of(label)} IS NOT NULL)"
 
 
 def label_of(

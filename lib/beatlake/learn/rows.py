@@ -30,8 +30,8 @@ from beatlake.learn.columns import (
 from beatlake.learn.engine import count, one, quoted
 from beatlake.learn.entities import keys_of
 from beatlake.learn.history import add_history, past
-from beatlake.learn.kept import joined, key_of, take
-from beatlake.learn.labels import Classes, label_of, labelled
+from beatlake.learn.kept import joined, key_of, refuse_repeated, scope_of, take
+from beatlake.learn.labels import Classes, has_label, label_of, labelled
 from beatlake.learn.source import Source
 from beatlake.learn.task import Feature, Task
 
@@ -125,17 +125,19 @@ def prepare(
 
 @dataclass(frozen=True)
 class Values:
-    """SQL over the columns of a table: the name of a row, and the values of its features.
+    """SQL over the columns of a table: what is to be predicted of each row, and from what.
 
     Args:
-        row_id: the name.
-        features: the values.
-        types: the columns that both need, with DuckDB's types.
+        row_id: the name of a row.
+        features: the values of its features.
+        types: the columns that are needed, with DuckDB's types.
+        in_scope: whether the task is about the row (`kept.scope_of`).
     """
 
     row_id: str
     features: tuple[str, ...]
     types: Mapping[str, str]
+    in_scope: str = "true"
 
 
 def values(connection: duckdb.DuckDBPyConnection, task: Task, source: Source) -> Values:
@@ -151,13 +153,23 @@ def values(connection: duckdb.DuckDBPyConnection, task: Task, source: Source) ->
     columns = look(connection, task, used)
     refuse_odd_numbers(connection, numbers_of(task), columns, "source")
     images.refuse_odd_columns(features_of(task), columns)
-    content = [name for name in columns.types if name not in task.table.ignore]
-    named = used if task.table.row_key else content
+    named = used if task.table.row_key else _content(task, columns)
+    asked = [c.column for c in task.table.where if c.column in columns.types]
     return Values(
-        key_of(task) if task.table.row_key else f"md5({joined(content)})",
+        _name_of(task, columns),
         tuple(_feature(feature, columns) for feature in features_of(task)),
-        {name: columns.types[name] for name in named},
+        {name: columns.types[name] for name in dict.fromkeys((*named, *asked))},
+        scope_of(task, columns),
     )
+
+
+def _content(task: Task, columns: Columns) -> list[str]:
+    return [name for name in columns.types if name not in task.table.ignore]
+
+
+def _name_of(task: Task, columns: Columns) -> str:
+    """SQL of the name of a row to be predicted: its key, or the hash of its content."""
+    return key_of(task) if task.table.row_key else f"md5({joined(_content(task, columns))})"
 
 
 def _feature(feature: Feature, columns: Columns) -> str:
@@ -218,25 +230,58 @@ def _add(connection: duckdb.DuckDBPyConnection, name: str, value: str) -> None:
 
 
 def with_history(connection: duckdb.DuckDBPyConnection, task: Task, source: Source) -> Values:
-    """Make ``prepared`` for a table without labels, features of earlier rows among the values.
+    """Make ``prepared`` of every row of a table, features of earlier rows among the values.
 
-    Rows that the task leaves out have no values, unless it does so by their label.
+    Earlier rows are those that a training on the table would take, as far as the table tells: what
+    the model knows of features is of such. The table need not have a label.
 
     Raises:
-        InputError: as `prepare`.
+        InputError: columns are missing, values are not what the task takes them for, or a key
+            repeats.
     """
-    target = task.label.column if task.label else None
-    where = tuple(c for c in task.table.where if c.column != target)
-    unlabelled = {"label": None, "table": task.table.model_copy(update={"where": where})}
-    prepare(connection, task.model_copy(update=unlabelled), source)
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW source AS {source.scan}")
+    bare = task.model_copy(
+        update={
+            "label": None,
+            "slices": {},
+            "table": task.table.model_copy(update={"where": ()}),
+            "entities": task.entities.model_copy(update={"recording": (), "same_recording": ()}),
+        }
+    )
+    columns = look(connection, bare)
+    refuse_odd_numbers(connection, numbers_of(task), columns, "source")
+    takes = [f"coalesce({scope_of(task, columns, labels=True)}, true)"]
+    if task.label and task.label.column in columns.types:
+        takes.append(has_label(task.label, columns))
+    if task.table.distinct:
+        same = joined(_content(task, columns))
+        takes.append(f"row_number() OVER (PARTITION BY {same}) = 1")
+    selected = [
+        f"{_name_of(task, columns)} AS row_id",
+        f"{scope_of(task, columns)} AS in_scope",
+        f"{' AND '.join(takes)} AS trains",
+        *keys_of(bare, columns),
+    ]
+    for feature in features_of(task):
+        selected += past(feature, columns) if feature.earlier else [_feature(feature, columns)]
+    connection.execute(
+        f"CREATE OR REPLACE TABLE prepared AS SELECT {', '.join(selected)} FROM source"
+        " ORDER BY md5(row_id), row_id"
+    )
+    if task.table.row_key:
+        refuse_repeated(connection, task, "prepared")
     names = [f"f_{feature.name}" for feature in features_of(task)]
+    for feature in features_of(task):
+        if feature.earlier:
+            add_history(connection, feature, feature.earlier, "trains")
     described = connection.execute("DESCRIBE prepared").fetchall()
-    types = {row[0]: row[1] for row in described if row[0] in ("row_id", *names)}
-    return Values("row_id", tuple(map(quoted, names)), types)
+    wanted = ("row_id", "in_scope", *names)
+    types = {row[0]: row[1] for row in described if row[0] in wanted}
+    return Values("row_id", tuple(map(quoted, names)), types, "in_scope")
 
 
 def typed(task: Task) -> Values:
     """What the features of one row given as texts are read from."""
     columns = Columns({feature.column: "VARCHAR" for feature in features_of(task)})
     values = tuple(_feature(feature, columns) for feature in features_of(task))
-    return Values("'row'", values, columns.types)
+    return Values("'row'", values, columns.types, scope_of(task, columns))

@@ -1,5 +1,8 @@
 """Applying a registered model: to a table of any size, in Spark's workers, or to one row.
 
+Every row is predicted. Whether the task is about it, which its ``where`` says, stands beside: the
+model has seen no other rows. Conditions on the label are aside, for the label is what is asked for.
+
 The feature values of a row are computed by the same SQL as in training, by DuckDB in the worker
 that reads it, and fed to the model there where it needs no Spark; Spark ML's take them from Spark.
 """
@@ -15,6 +18,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from beatlake.errors import InputError
 from beatlake.learn import estimators, images, pieces, rows
@@ -38,6 +43,7 @@ SCORED = pa.schema(
         pa.field("predicted", pa.string(), False),
         pa.field("number", pa.float64()),
         pa.field("probability", pa.float64()),
+        pa.field("in_scope", pa.bool_()),
     ]
 )
 #: Features that are named as having driven a prediction.
@@ -49,14 +55,49 @@ def needs_spark(found: Registered) -> bool:
     return estimators.needs_spark(found.manifest.estimator)
 
 
-def score_table(spark: SparkSession, found: Registered, source: Source, output: Path) -> int:
+@dataclass(frozen=True)
+class Counts:
+    """How many rows were predicted.
+
+    Args:
+        rows: all of them.
+        outside: those that the task is not about.
+        unknown: those of which the table does not tell.
+    """
+
+    rows: int
+    outside: int
+    unknown: int
+
+    @property
+    def sentence(self) -> str:
+        """Which predictions are of other rows than the model has learnt from; empty if none are.
+
+        >>> Counts(1200, 3, 0).sentence
+        '3 of them are of rows that the task is not about: in_scope is false.'
+        """
+        told = []
+        if self.outside:
+            told.append(
+                f"{self.outside:,} of them are of rows that the task is not about: in_scope is"
+                " false."
+            )
+        if self.unknown:
+            told.append(
+                f"Of {self.unknown:,} the table does not tell whether the task is about them:"
+                " in_scope is null."
+            )
+        return " ".join(told)
+
+
+def score_table(spark: SparkSession, found: Registered, source: Source, output: Path) -> Counts:
     """Write the predictions of every row of a table as Parquet files; how many there are.
 
     Args:
         spark: does the work; its tasks read the table's files and write those of the output.
         found: the model.
-        source: the table, which needs the features' columns and the row key only; all workers see
-            its files.
+        source: the table, which needs the features' columns and the row key only, and for features
+            of earlier rows the artists' and the date's; all workers see its files.
         output: a directory that is not there yet, which all workers see.
 
     Raises:
@@ -96,7 +137,15 @@ def score_table(spark: SparkSession, found: Registered, source: Source, output: 
             columns = tuple(found.manifest.columns)
             work = _Score(compute, *found.stored(), columns, _known(found))
             written = write_frame(tasks, target, work)
-    return sum(file.rows for file in written)
+    return _counts(output, sum(file.rows for file in written))
+
+
+def _counts(output: Path, rows: int) -> Counts:
+    if not rows:
+        return Counts(0, 0, 0)
+    in_scope = pq.read_table(output, columns=["in_scope"]).column(0)
+    outside = int(pc.sum(pc.invert(in_scope)).as_py() or 0)
+    return Counts(rows, outside, in_scope.null_count)
 
 
 def _scored(found: Registered, compute: _Compute, tasks: DataFrame) -> DataFrame:
@@ -105,8 +154,8 @@ def _scored(found: Registered, compute: _Compute, tasks: DataFrame) -> DataFrame
 
     manifest = found.manifest
     names = ", ".join(f"{quoted(c)} double" for c in manifest.columns).replace('"', "`")
-    computed = tasks.mapInArrow(compute, f"row_id string, {names}")
-    said = cast("SparkModel", found.load()).transform(computed)
+    computed = tasks.mapInArrow(compute, f"row_id string, in_scope boolean, {names}")
+    said = cast("SparkModel", found.load()).transform(computed, "in_scope")
     predicted = F.col("prediction")
     if manifest.kind == "number":
         chosen = [predicted.cast("string").alias("predicted"), predicted.alias("number")]
@@ -123,7 +172,7 @@ def _scored(found: Registered, compute: _Compute, tasks: DataFrame) -> DataFrame
         if "probability" in said.columns
         else _null("probability")
     )
-    scored: DataFrame = said.select("row_id", *chosen, best)
+    scored: DataFrame = said.select("row_id", *chosen, best, "in_scope")
     return scored
 
 
@@ -174,31 +223,32 @@ class _Score:
         model = self.kind.parse(self.content, self.columns)
         for made in self.compute.tables(batches):
             answer = model.predict(None, made)
-            yield from _table(made.column("row_id"), answer, self.classes).to_batches()
+            yield from _table(made, answer, self.classes).to_batches()
 
 
 def columns_of(table: pa.Table, read: rows.Values, select: str) -> pa.Table:
-    """The name and a model's columns of every row of a table; columns that it lacks are null."""
+    """``row_id``, ``in_scope`` and a model's columns of every row; what a table lacks is null."""
     there = {name.lower() for name in table.column_names}
     given = (
         f"{quoted(name) if name.lower() in there else 'NULL'}::{kind} AS {quoted(name)}"
         for name, kind in read.types.items()
     )
-    values = ", ".join((f"{read.row_id} AS row_id", *read.features))
+    named = (f"{read.row_id} AS row_id", f"{read.in_scope} AS in_scope")
+    values = ", ".join((*named, *read.features))
     connection = connected(threads=1)
     try:
         # As where the model learnt: the name of a row may be made of a time.
         connection.execute("SET TimeZone = 'UTC'")
         connection.register("given", table)
         return connection.sql(
-            f"SELECT row_id, {select} FROM"
+            f"SELECT row_id, in_scope, {select} FROM"
             f" (SELECT {values} FROM (SELECT {', '.join(given)} FROM given))"
         ).to_arrow_table()
     finally:
         connection.close()
 
 
-def _table(row_id: pa.ChunkedArray, answer: Answer, classes: tuple[str, ...]) -> pa.Table:
+def _table(made: pa.Table, answer: Answer, classes: tuple[str, ...]) -> pa.Table:
     n = len(answer.values)
     if classes:
         predicted = pa.array(classes).take(pa.array(answer.values.astype(np.int64)))
@@ -208,13 +258,17 @@ def _table(row_id: pa.ChunkedArray, answer: Answer, classes: tuple[str, ...]) ->
         clusters = answer.values.dtype.kind == "i"
         number = pa.nulls(n, pa.float64()) if clusters else pa.array(answer.values)
     best = pa.nulls(n, pa.float64()) if answer.proba is None else pa.array(answer.proba.max(axis=1))
-    return pa.table([row_id.cast(pa.string()), predicted, number, best], schema=SCORED)
+    row_id = made.column("row_id").cast(pa.string())
+    in_scope = made.column("in_scope")
+    return pa.table([row_id, predicted, number, best, in_scope], schema=SCORED)
 
 
 def score_row(
     spark: SparkSession | None, found: Registered, given: Sequence[str]
 ) -> dict[str, Any]:
     """Predict one row given as texts, with probabilities and what drove them.
+
+    Whether the task is about the row is None where its features do not tell.
 
     Args:
         spark: for models that need it.
@@ -257,6 +311,7 @@ def score_row(
         "task": task.name,
         "version": found.manifest.version,
         **_said(found, answer),
+        "in_scope": made.column("in_scope")[0].as_py(),
         "drivers": _drivers(found, model, made, answer),
     }
 

@@ -129,7 +129,10 @@ IMPORTANCES = Table(
 
 PREDICTIONS = Table(
     name="ml.predictions",
-    comment="One row per test row of the headline rung and estimator, or per row that was scored.",
+    comment="One row per test row of the headline rung and estimator. `beatlake score` writes files"
+    " of its own, a row for each of the table that it is given: `row_id`, `predicted`, `number` and"
+    " `probability` as here, and `in_scope`, whether the task is about the row: whether its `where`"
+    " takes it, conditions on the label aside; null where the table lacks a column that tells.",
     columns=(
         _TRAINING,
         _TASK,

@@ -104,13 +104,16 @@ class SparkModel:
             values = values.astype(np.int64)
         return Answer(values, proba if self._kind == "classes" else None)
 
-    def transform(self, frame: DataFrame) -> DataFrame:
-        """A frame of ``row_id``, ``prediction`` (double) and, where given, ``probability``."""
+    def transform(self, frame: DataFrame, *kept: str) -> DataFrame:
+        """A frame of ``row_id``, ``prediction`` (double) and, where given, ``probability``.
+
+        Other columns of the given frame that are to be kept stand beside.
+        """
         from pyspark.ml.functions import vector_to_array
         from pyspark.sql import functions as F
 
-        said = self.model.transform(_assembled(frame, self._taken, ROW))
-        chosen = [F.col(ROW), F.col("prediction").cast("double").alias("prediction")]
+        said = self.model.transform(_assembled(frame, self._taken, ROW, *kept))
+        chosen = [*map(F.col, (ROW, *kept)), F.col("prediction").cast("double").alias("prediction")]
         if self._kind == "classes" and "probability" in said.columns:
             chosen.append(vector_to_array(F.col("probability")).alias("probability"))
         transformed: DataFrame = said.select(chosen)
