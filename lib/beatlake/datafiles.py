@@ -64,15 +64,22 @@ class Written:
 class DataFileWriter:
     """Writes one Parquet file, which comes to be with its first rows and is gone after an error."""
 
-    def __init__(self, target: Target, begin: str = "part-", cut_by: str | None = None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        begin: str = "part-",
+        cut_by: str | None = None,
+        group_bytes: int = _WAITING_BYTES,
+    ) -> None:
         """For a table; nothing is written yet.
 
         Args:
             target: the table.
             begin: how the file's name begins.
             cut_by: the column that the table is cut by.
+            group_bytes: so many bytes of rows wait for a row group to be written.
         """
-        self._target, self._cut_by = target, cut_by
+        self._target, self._cut_by, self._group_bytes = target, cut_by, group_bytes
         self._ends: set[str] = set()
         self._path = target.directory / f"{begin}{uuid4()}.{_CODEC}.parquet"
         self._waiting: defaultdict[int, list[pa.Table]] = defaultdict(list)
@@ -100,7 +107,7 @@ class DataFileWriter:
         self._waiting[part].append(cast)
         self._bytes[part] += rows.nbytes
         self._rows += rows.num_rows
-        if self.waiting_bytes >= _WAITING_BYTES:
+        if self.waiting_bytes >= self._group_bytes:
             self.write_some()
 
     @property
