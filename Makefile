@@ -147,5 +147,6 @@ $(STAMP): $(VENV)/.packages pyproject.toml conf/jars.lock
 
 # Apart from the other packages, which it would make three times as large, and not kept twice.
 $(TORCH): requirements/torch.lock $(STAMP)
-	@$(INSTALL) --require-hashes --no-cache-dir -r requirements/torch.lock
+	@PYTHONPATH=lib $(BIN)/python -m beatlake.environment --before-torch
+	$(INSTALL) --require-hashes --no-cache-dir -r requirements/torch.lock
 	touch $@

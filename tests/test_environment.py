@@ -91,7 +91,9 @@ def test_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(failed) == ["temp"]
     assert "0.0 GB free where 1.0 GB is needed" in failed["temp"].sentence
     assert "export TMPDIR=" in failed["temp"].mend
-    assert "install" in {finding.name for finding in doctor(before_install=True) if not finding.ok}
+    for before, needed in (("--before-install", "3.0 GB"), ("--before-torch", "8.0 GB")):
+        (found,) = [f for f in doctor(before=before) if f.name == "install"]
+        assert not found.ok and needed in found.sentence
 
 
 def test_folder_that_cannot_be_written_to(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ DOCUMENT: dict[str, Any] = {
     "bomFormat": "CycloneDX",
     "specVersion": "1.6",
     "metadata": {"tools": {}},
-    "components": [{"type": "library", "name": "tomlkit", "bom-ref": "line 1"}],
+    "components": [{"type": "library", "name": "tomlkit", "version": "1.0", "bom-ref": "line 1"}],
     "dependencies": [{"ref": "line 1"}],
 }
 
@@ -49,6 +49,16 @@ def test_every_pinned_jar_is_in_the_bill_with_its_hash_and_belongs_to_beatlake()
     parts = next(d["dependsOn"] for d in made["dependencies"] if d["ref"] == "beatlake")
     assert parts == ["line 1", *listed]
     assert DOCUMENT["dependencies"] == [{"ref": "line 1"}]
+
+
+def test_a_package_of_two_locks_is_listed_once_and_two_versions_are_listed_both() -> None:
+    other = [
+        {"type": "library", "name": "tomlkit", "version": "1.0", "bom-ref": "line 7"},
+        {"type": "library", "name": "tomlkit", "version": "2.0", "bom-ref": "line 1"},
+    ]
+    made = materials.together([DOCUMENT, {**DOCUMENT, "components": other}])
+    assert [part["bom-ref"] for part in made["components"]] == ["tomlkit==1.0", "tomlkit==2.0"]
+    assert DOCUMENT["components"][0]["bom-ref"] == "line 1"
 
 
 @pytest.mark.parametrize(
@@ -98,12 +108,12 @@ def test_the_bill_is_valid_and_names_every_package_of_the_lock() -> None:
     from cyclonedx.schema import SchemaVersion
     from cyclonedx.validation.json import JsonStrictValidator
 
-    lock = ROOT / "requirements" / "dev.lock"
-    made = materials.bill(lock)
+    locks = [ROOT / "requirements" / name for name in ("dev.lock", "torch.lock")]
+    made = materials.bill(locks)
     problems = JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(made))
     assert problems is None
-    lines = lock.read_text(encoding="utf-8").splitlines()
+    lines = [line for lock in locks for line in lock.read_text(encoding="utf-8").splitlines()]
     pinned = [line.split()[0].split("==") for line in lines if "==" in line and line[0].isalnum()]
     listed = {(c["name"].lower().replace(".", "-"), c["version"]) for c in made["components"]}
     assert {(name, version) for name, version in pinned} <= listed
-    assert len(pinned) > 50
+    assert len(pinned) > 100

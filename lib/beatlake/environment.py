@@ -24,8 +24,8 @@ PYTHONS = ((3, 10), (3, 12))
 PACKAGES = {"pyspark": "4.1.4", "delta-spark": "4.4.0"}
 """The versions that were tested together, with the jars of `conf/jars.lock`."""
 
-INSTALL_BYTES = 3 << 30
-"""Room for the virtual environment (1.4 GB) and pip's temporary files."""
+INSTALL_BYTES = {"--before-install": 3 << 30, "--before-torch": 8 << 30}
+"""Room for the virtual environment (1.4 GB), or for torch with CUDA (5 GB), and pip's own files."""
 
 WORK_BYTES = 1 << 30
 """Room for what Spark spills on a small input."""
@@ -44,12 +44,12 @@ class Finding:
     mend: str = ""
 
 
-def doctor(environ: Mapping[str, str] = os.environ, before_install: bool = False) -> list[Finding]:
+def doctor(environ: Mapping[str, str] = os.environ, before: str = "") -> list[Finding]:
     """Every check of this machine, in the order in which a person would mend them.
 
     Args:
         environ: The environment variables to go by.
-        before_install: Leave out the packages and the jars, and ask for room to install.
+        before: One of `INSTALL_BYTES`: leave out the packages and the jars, ask for room for those.
     """
     findings = [
         check_python(sys.version_info[:2]),
@@ -58,9 +58,9 @@ def doctor(environ: Mapping[str, str] = os.environ, before_install: bool = False
         *_check_folder("temp", tempfile.gettempdir, "TMPDIR", WORK_BYTES),
         *_check_folder("cache", lambda: resources.cache_dir(environ), "BEATLAKE_CACHE", 0),
     ]
-    if before_install:
+    if before:
         root = resources.checkout() or Path.cwd()
-        return [*findings, check_disk("install", root, _free_bytes(root), INSTALL_BYTES)]
+        return [*findings, check_disk("install", root, _free_bytes(root), INSTALL_BYTES[before])]
     return [
         *findings,
         *(check_package(name, wanted, _installed(name)) for name, wanted in PACKAGES.items()),
@@ -190,10 +190,10 @@ def _installed(package: str) -> str | None:
 
 def main(arguments: list[str]) -> int:
     """Prints what is wrong, or all findings where nothing is; the exit code is 0 or 2."""
-    before_install = arguments == ["--before-install"]
-    findings = doctor(before_install=before_install)
+    before = next((each for each in arguments if each in INSTALL_BYTES), "")
+    findings = doctor(before=before)
     failed = [finding for finding in findings if not finding.ok]
-    for finding in failed if before_install else findings:
+    for finding in failed if before else findings:
         print(f"{'ok   ' if finding.ok else 'error'} {finding.name}: {finding.sentence}")
         if finding.mend:
             print(f"      mend it with: {finding.mend}")

@@ -1,8 +1,9 @@
 """What beatlake is made of, as a CycloneDX bill of materials, and what is known against it.
 
 `make audit` runs this in a checkout, with the tools of the development requirements. The bill has
-every package of the lock and every jar of `conf/jars.lock` with their hashes. PyPI is asked for the
-vulnerabilities of the packages that this Python would install; it knows nothing of jars.
+every package of the locks, torch's too, and every jar of `conf/jars.lock`, with their hashes. PyPI
+is asked for the vulnerabilities of the packages that this Python would install; it knows nothing
+of jars.
 """
 
 from __future__ import annotations
@@ -19,22 +20,36 @@ from typing import Any
 from beatlake import __version__, jars, resources
 from beatlake.errors import BeatlakeError, GateError, SetupError
 
-_LOCK = Path("requirements", "dev.lock")
+_LOCKS = (Path("requirements", "dev.lock"), Path("requirements", "torch.lock"))
 _BILL = ("cyclonedx_py", "requirements", "--output-reproducible", "--spec-version", "1.6")
 #: Strict, because a package that PyPI says nothing about must not pass for a safe one.
 _AUDIT = ("pip_audit", "--strict", "--require-hashes", "--disable-pip", "--progress-spinner=off")
 
 
-def bill(lock: Path) -> dict[str, Any]:
-    """The bill of materials of a lock file and of the pinned jars.
+def bill(locks: Iterable[Path]) -> dict[str, Any]:
+    """The bill of materials of lock files, what several have once, and of the pinned jars.
 
     Raises:
-        SetupError: the tool that reads the lock is missing or cannot read it.
+        SetupError: the tool that reads a lock is missing or cannot read it.
     """
-    done = _tool(*_BILL, str(lock))
-    if done.returncode:
-        raise SetupError(f"{lock} could not be listed: {_reason(done)}.", "make install")
-    return with_jars(json.loads(done.stdout), jars.pinned())
+    documents = []
+    for lock in locks:
+        done = _tool(*_BILL, str(lock))
+        if done.returncode:
+            raise SetupError(f"{lock} could not be listed: {_reason(done)}.", "make install")
+        documents.append(json.loads(done.stdout))
+    return with_jars(together(documents), jars.pinned())
+
+
+def together(documents: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Bills as one, whose references are by name and version in place of a lock's line."""
+    parts = {
+        f"{part['name']}=={part.get('version', '')}": part
+        for document in reversed(documents)
+        for part in document["components"]
+    }
+    components = [{**part, "bom-ref": ref} for ref, part in sorted(parts.items())]
+    return {**documents[0], "components": components}
 
 
 def with_jars(document: dict[str, Any], pinned: Iterable[jars.Jar]) -> dict[str, Any]:
@@ -112,11 +127,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if root is None:
             raise SetupError("There is no lock file beside an installed package.", "git clone")
-        document = bill(root / _LOCK)
+        document = bill(root / lock for lock in _LOCKS)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(document, indent=1), encoding="utf-8")
         print(f"{len(document['components'])} components are listed in {target}.")
-        print(f"{audit(root / _LOCK)} packages have no known vulnerability.")
+        for lock in _LOCKS:
+            print(f"{audit(root / lock)} packages of {lock} have no known vulnerability.")
     except BeatlakeError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
