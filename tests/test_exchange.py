@@ -241,6 +241,18 @@ def test_a_table_that_is_cut_otherwise_is_joined_with_one_that_stays_as_it_lies(
     ]
 
 
+@pytest.mark.parametrize(("rows", "alone"), [(99_000_000, True), (101_000_000, False)])
+def test_what_can_put_no_row_aside_is_no_longer_one_tasks_when_it_would_not_fit(
+    rows: int, alone: bool
+) -> None:
+    stored = Stored(pa.schema([("a", pa.int64()), ("b", pa.int64())]), ("a.parquet",), rows)
+    sources = {"x": Dealt(select(stored, "a", "b"), ("a",))}
+    sizes = Sizes(task_values=8_000_000, alone_values=960_000_000, bucket_rows=100_000)
+    median = "SELECT a, median(b) AS b FROM x GROUP BY a"
+    assert sizes.alone(Query(median, sources, holds=True)) == alone
+    assert sizes.alone(Query(median, sources))
+
+
 def towns_in(cut: Stored, number: int) -> set[str | None]:
     """What towns a bucket has."""
     with views_of({"part": cut.bucket(number) if cut.cut.buckets > 1 else cut}) as views:

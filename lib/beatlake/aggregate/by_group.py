@@ -70,6 +70,7 @@ def _by_group(
         """,
         sources,
         [Count(f"gold.{aggregate.name}", source, "kept", f"sum({N}) FILTER (WHERE {linked})")],
+        holds=bool(quantiles),
     )
 
 

@@ -125,6 +125,8 @@ class Query:
         counts: what is counted of its rows, in the same pass.
         keep: a condition on the rows that go on to where the query's rows are used; they go
             without columns whose name begins with an underscore.
+        holds: whether a task must hold all its rows, and can put none aside on disk: exact
+            percentiles are so.
 
     Raises:
         ValueError: a scanned source stands beside another one that is scanned or dealt.
@@ -134,6 +136,7 @@ class Query:
     sources: Mapping[str, Scanned | Whole | Dealt]
     counts: Sequence[Count] = field(default=())
     keep: str | None = None
+    holds: bool = False
 
     def __post_init__(self) -> None:
         """Refuse sources of which a task cannot see matching shares."""
