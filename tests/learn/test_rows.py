@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import songs
 
+from beatlake.config import ConfigError
 from beatlake.errors import InputError
 from beatlake.learn.judgement import Predictions, regression
 
@@ -209,6 +210,18 @@ def test_a_key_that_repeats_is_told(tmp_path: Path) -> None:
     text = songs.altered(songs.TASK, ("entities:", "table: {row_key: [track]}\nentities:"))
     with (
         pytest.raises(InputError, match="track does not name one row: 't0000'"),
+        songs.ready(songs.made(30), tmp_path, text),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("name", ["weight", "Label"])
+def test_a_feature_is_not_taken_for_what_else_rows_have(name: str, tmp_path: Path) -> None:
+    """A fold's weights were those of a feature that was named `weight`."""
+    feature = f"{{name: {name}, column: tempo}}"
+    text = songs.altered(songs.TASK, ("[energy, tempo, valence]", f"[energy, {feature}, valence]"))
+    with (
+        pytest.raises(ConfigError, match=f"something else of the name {name}"),
         songs.ready(songs.made(30), tmp_path, text),
     ):
         pass

@@ -13,6 +13,9 @@ from beatlake.errors import InputError
 from beatlake.learn.engine import one, plain, quoted
 from beatlake.learn.task import Feature, Task
 
+#: What rows have besides features, in a fold or where they are predicted.
+_TAKEN = ("row_id", "side", "label", "weight", "watches", "bucket", "in_scope")
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -86,7 +89,7 @@ def named_by(task: Task) -> Iterator[str]:
 
 
 def features_of(task: Task) -> list[Feature]:
-    """The features in use, whose names can be those of columns.
+    """The features in use, whose names can be those of columns beside what else rows have.
 
     Raises:
         ConfigError: one cannot.
@@ -95,6 +98,11 @@ def features_of(task: Task) -> list[Feature]:
     if odd := [f.name for f in features if not plain(f.name)]:
         raise ConfigError(
             f"Features are named by letters, digits and underscores, not: {', '.join(odd)}."
+        )
+    if taken := [f.name for f in features if f.name.lower() in _TAKEN]:
+        raise ConfigError(
+            f"Rows have something else of the name {', '.join(taken)}: give the feature another"
+            " name, and its column by `column`."
         )
     return features
 
