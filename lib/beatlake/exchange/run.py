@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _ON_A_CLUSTER, _PER_MB = 20_000_000, 40_000
 #: What is not worth a second task, and what one holds without putting any of it aside, in values.
 _HARDLY_ANY, _HELD = 2_000_000, 60_000_000
-#: What one task holds within DuckDB's memory where nothing can be put aside, in values: 140 million
+#: What one task holds within DuckDB's memory where nothing can be put aside, in values: 155 million
 #: fit, 419 million do not.
 _ALL_HELD = 200_000_000
 #: To find ranges of even size, so many values are looked at for each.
@@ -180,7 +180,7 @@ def _parcels(
     from pyspark.sql.functions import expr
 
     query, _ = asked[0]
-    if sizes.alone(query):
+    if all(sizes.alone(each) for each, _ in asked):
         return _buckets(spark, 1, 1).mapInArrow(Join(asked, sizes.cores), _PARCELS_DDL)
     scanned = query.of_kind(Scanned)
     if scanned:
