@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import songs
 import sounds
+from kills import killed_and_done_again
 
 from beatlake import cli
 from beatlake.errors import InputError
@@ -22,7 +23,6 @@ from beatlake.learn.algorithms import IMAGING
 from beatlake.learn.estimators.networks.architecture import Architecture, Arrays, forward
 from beatlake.learn.estimators.networks.learner import Learner, Learning
 from beatlake.learn.estimators.networks.network import Network
-from beatlake.learn.estimators.networks.rounds import Record, State
 from beatlake.learn.estimators.networks.settings import settled
 from beatlake.learn.estimators.networks.shards import Shard, spool
 from beatlake.learn.estimators.networks.spooled import Rows, Spooled, Writer
@@ -290,22 +290,8 @@ def test_a_fit_that_was_killed_goes_on_from_its_last_round_to_the_same_network(
         return model
 
     expected = fitted(None)
-    keep, trained = Record.keep, []
-
-    def killed(record: Record, state: State) -> None:
-        keep(record, state)
-        if state.rounds == 2:
-            raise KeyboardInterrupt
-
-    def counted(record: Record, state: State) -> None:
-        keep(record, state)
-        trained.append(state.rounds)
-
-    monkeypatch.setattr(Record, "keep", killed)
-    with pytest.raises(KeyboardInterrupt):
-        fitted(records)
-    monkeypatch.setattr(Record, "keep", counted)
-    assert fitted(records).content() == expected.content()
+    found, trained = killed_and_done_again(fitted, records, monkeypatch)
+    assert found.content() == expected.content()
     assert trained == [3, 4]
 
 

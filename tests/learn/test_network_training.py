@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import songs
 import tables
+from kills import killed_and_done_again
 
 from beatlake import cli
 from beatlake.errors import InputError
@@ -20,7 +21,6 @@ from beatlake.lake import Lake
 from beatlake.learn import estimators, promotion
 from beatlake.learn.estimators.networks.architecture import Architecture
 from beatlake.learn.estimators.networks.network import Network
-from beatlake.learn.estimators.networks.rounds import Record, State
 from beatlake.learn.estimators.networks.settings import NetworkSettings
 from beatlake.learn.estimators.networks.shards import Shard, sampled, spool
 from beatlake.learn.folds import BUCKET, BUCKETS, Fold
@@ -166,22 +166,7 @@ def test_a_fit_that_was_killed_goes_on_from_its_last_round_to_the_same_network(
         return model
 
     expected = fitted(None)
-    keep, trained = Record.keep, []
-
-    def killed(record: Record, state: State) -> None:
-        keep(record, state)
-        if state.rounds == 2:
-            raise KeyboardInterrupt
-
-    def counted(record: Record, state: State) -> None:
-        keep(record, state)
-        trained.append(state.rounds)
-
-    monkeypatch.setattr(Record, "keep", killed)
-    with pytest.raises(KeyboardInterrupt):
-        fitted(records)
-    monkeypatch.setattr(Record, "keep", counted)
-    found = fitted(records)
+    found, trained = killed_and_done_again(fitted, records, monkeypatch)
     assert trained == [3, 4]
     assert found.content() == expected.content()
     assert found.facts() == expected.facts()
