@@ -38,7 +38,8 @@ import pyarrow.parquet as pq
 from etl import Measured, measure
 
 from beatlake.learn import folds
-from beatlake.learn.engine import database, text
+from beatlake.learn.engine import database
+from beatlake.sql import text
 
 COLUMNS = tuple(f"x{place:02d}" for place in range(20))
 _FILES, _SMALL_SHARE, _SEED = 8, 20, 1

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from beatlake.buckets import UNCUT, Cut, file_in
 from beatlake.quality.counting import Count, Tally
+from beatlake.sql import SEALED, text, texts
 
 #: DuckDB puts aside on disk what passes this; its tasks run side by side.
 _MEMORY_LIMIT = "2GB"
@@ -24,12 +25,6 @@ _MEMORY_LIMIT = "2GB"
 _BUFFER = "256MB"
 #: An answer comes in pieces of so many rows, so that nobody needs memory for all of them.
 _PIECE_ROWS = 200_000
-#: Queries see what is registered with them, and nothing is fetched for them.
-_SEALED = {
-    "python_enable_replacements": False,
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-}
 Kind = TypeVar("Kind")
 
 
@@ -62,14 +57,14 @@ class Stored:
         """The part that is in a bucket."""
         wanted = self.cut.file_of(number)
         files = [f for f in self.files if file_in(os.path.basename(f))[0] == wanted]
-        least, next_least = (end and end.replace("'", "''") for end in self.cut.ends(number))
         key = self.bucket_by
-        where = [f"{key} >= '{least}'"] if least else []
-        if next_least and least:
-            where.append(f"{key} < '{next_least}'")
-        elif next_least:
+        least, next_least = self.cut.ends(number)
+        where = [] if least is None else [f"{key} >= {text(least)}"]
+        if next_least is not None:
+            where.append(f"{key} < {text(next_least)}")
+        if least is None and where:
             # Rows without a key are in the first bucket.
-            where.append(f"({key} < '{next_least}' OR {key} IS NULL)")
+            where = [f"({where[0]} OR {key} IS NULL)"]
         return replace(self, files=tuple(files), where=" AND ".join(where))
 
 
@@ -298,8 +293,7 @@ def _registered(views: duckdb.DuckDBPyConnection, rows: pa.Table) -> str:
 
 
 def _stored(table: Stored) -> str:
-    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in table.files)
-    rows = f"SELECT * FROM read_parquet([{listed}], hive_partitioning = false)"
+    rows = f"SELECT * FROM read_parquet({texts(table.files)}, hive_partitioning = false)"
     return f"{rows} WHERE {table.where}" if table.where else rows
 
 
@@ -345,7 +339,7 @@ def _database() -> duckdb.DuckDBPyConnection:
             # No query depends on the order of rows.
             "preserve_insertion_order": False,
             "temp_directory": os.path.join(folder, f"duckdb-{os.getpid()}"),
-            **_SEALED,
+            **SEALED,
         },
     )
 
@@ -358,7 +352,7 @@ def _in_order() -> duckdb.DuckDBPyConnection:
         config={
             "threads": 1,
             "preserve_insertion_order": True,
-            **_SEALED,
+            **SEALED,
         },
     )
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from beatlake.learn.engine import one, quoted, text
+from beatlake.learn.engine import one
 from beatlake.learn.splits import FITTING, Rung
 from beatlake.learn.task import Feature
+from beatlake.sql import quoted, text
 
 if TYPE_CHECKING:
     import duckdb

@@ -10,8 +10,9 @@ import duckdb
 
 from beatlake.config import ConfigError
 from beatlake.errors import InputError
-from beatlake.learn.engine import one, plain, quoted
+from beatlake.learn.engine import one, plain
 from beatlake.learn.task import Feature, Task
+from beatlake.sql import quoted
 
 #: What rows have besides features, in a fold or where they are predicted.
 _TAKEN = ("row_id", "side", "label", "weight", "watches", "bucket", "in_scope")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from beatlake.learn.engine import quoted
+from beatlake.sql import quoted
 
 _WORDS = r"\s+(?:featuring|feat\.?|ft\.?|with|vs\.?)\s+"
 _TIMES = r"\s+x\s+([^&,;\s])"

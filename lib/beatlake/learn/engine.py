@@ -15,19 +15,14 @@ from typing import Any
 
 import duckdb
 
-#: Python variables are not tables, and nothing is fetched from the network.
-_CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    "python_enable_replacements": False,
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-    "allow_community_extensions": False,
-}
+from beatlake.sql import SEALED
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def connected(place: str = ":memory:", **config: str | int) -> duckdb.DuckDBPyConnection:
     """A database, which prints no bar of progress among what a command answers."""
-    connection = duckdb.connect(place, config={**_CONFIG, **config})
+    connection = duckdb.connect(place, config={**SEALED, **config})
     connection.execute("SET enable_progress_bar = false")
     return connection
 
@@ -53,24 +48,6 @@ def count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
     """Rows of a table."""
     (found,) = one(connection, f"SELECT count(*) FROM {table}")
     return int(found)
-
-
-def quoted(name: str) -> str:
-    """A name as SQL writes it.
-
-    >>> print(quoted('a "b" c'))
-    "a ""b"" c"
-    """
-    return '"' + name.replace('"', '""') + '"'
-
-
-def text(value: str) -> str:
-    """A text as SQL writes it.
-
-    >>> print(text("it's"))
-    'it''s'
-    """
-    return "'" + value.replace("'", "''") + "'"
 
 
 def plain(name: str) -> bool:

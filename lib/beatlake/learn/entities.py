@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from beatlake.learn import credits
 from beatlake.learn.columns import Columns
-from beatlake.learn.engine import quoted, text
 from beatlake.learn.task import Task
+from beatlake.sql import quoted, text
 
 
 def keys_of(task: Task, columns: Columns) -> Iterator[str]:

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from beatlake.dealing import share
 from beatlake.learn import images
-from beatlake.learn.engine import text
 from beatlake.learn.features import FittedFeatures
 from beatlake.learn.splits import DEALT_BY, FITTING, Rung
+from beatlake.sql import text
 
 if TYPE_CHECKING:
     import duckdb

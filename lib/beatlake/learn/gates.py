@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from beatlake.errors import LeakError
 from beatlake.learn import alike, giveaways, representative
-from beatlake.learn.engine import one, text
+from beatlake.learn.engine import one
 from beatlake.learn.features import TrainingRows
 from beatlake.learn.rows import Prepared
 from beatlake.learn.splits import FITTING, PROMISES, Rung
 from beatlake.learn.task import Feature, Task
+from beatlake.sql import text
 
 if TYPE_CHECKING:
     import duckdb

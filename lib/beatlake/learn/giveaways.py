@@ -17,9 +17,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from beatlake.learn.engine import quoted, text
 from beatlake.learn.features import TrainingRows, floats
 from beatlake.learn.task import Feature, Task
+from beatlake.sql import quoted, text
 
 Array: TypeAlias = npt.NDArray[Any]
 

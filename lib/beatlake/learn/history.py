@@ -5,8 +5,8 @@ from __future__ import annotations
 import duckdb
 
 from beatlake.learn.columns import Columns
-from beatlake.learn.engine import quoted
 from beatlake.learn.task import MAIN_ARTIST, Earlier, Feature
+from beatlake.sql import quoted
 
 
 def past(feature: Feature, columns: Columns) -> list[str]:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from beatlake.errors import InputError
-from beatlake.learn.engine import one, quoted
+from beatlake.learn.engine import one
 from beatlake.learn.task import Feature
+from beatlake.sql import quoted
 
 if TYPE_CHECKING:
     import duckdb

@@ -8,8 +8,9 @@ import duckdb
 
 from beatlake.errors import InputError
 from beatlake.learn.columns import Columns
-from beatlake.learn.engine import count, quoted, text
+from beatlake.learn.engine import count
 from beatlake.learn.task import Condition, Task
+from beatlake.sql import quoted, text
 
 
 def take(

@@ -8,9 +8,10 @@ import duckdb
 
 from beatlake.errors import InputError
 from beatlake.learn.columns import Columns, refuse_odd_numbers
-from beatlake.learn.engine import count, one, quoted, text
+from beatlake.learn.engine import count, one
 from beatlake.learn.kept import fewer
 from beatlake.learn.task import Label, Task
+from beatlake.sql import quoted, text
 
 
 @dataclass(frozen=True)

@@ -27,13 +27,14 @@ from beatlake.learn.columns import (
     numbers_of,
     refuse_odd_numbers,
 )
-from beatlake.learn.engine import count, one, quoted
+from beatlake.learn.engine import count, one
 from beatlake.learn.entities import keys_of
 from beatlake.learn.history import add_history, past
 from beatlake.learn.kept import joined, key_of, refuse_repeated, scope_of, take
 from beatlake.learn.labels import Classes, has_label, label_of, labelled
 from beatlake.learn.source import Source
 from beatlake.learn.task import Feature, Task
+from beatlake.sql import quoted
 
 #: Slices that every table with the facts for them gets.
 _YEAR, _SIZE = "year", "artist size"

@@ -23,12 +23,13 @@ import pyarrow.parquet as pq
 
 from beatlake.errors import InputError
 from beatlake.learn import estimators, images, pieces, rows
-from beatlake.learn.engine import connected, database, quoted, text
+from beatlake.learn.engine import connected, database
 from beatlake.learn.estimators import Local
 from beatlake.learn.estimators.answer import Answer, Array
 from beatlake.learn.estimators.boosted import Boosted
 from beatlake.learn.registry import Registered
 from beatlake.learn.source import Source
+from beatlake.sql import quoted, text
 from beatlake.workers import forget_archives
 
 if TYPE_CHECKING:

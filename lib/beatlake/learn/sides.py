@@ -13,7 +13,7 @@ import numpy.typing as npt
 from beatlake.errors import InputError
 from beatlake.learn import estimators, features, folds, resampling
 from beatlake.learn.algorithms import Estimator
-from beatlake.learn.engine import one, quoted, text
+from beatlake.learn.engine import one
 from beatlake.learn.estimators import Answer
 from beatlake.learn.features import FittedFeatures, TrainingRows
 from beatlake.learn.folds import Fold
@@ -21,6 +21,7 @@ from beatlake.learn.judgement import Predictions
 from beatlake.learn.rows import Prepared
 from beatlake.learn.splits import FITTING, Rung
 from beatlake.learn.task import Task
+from beatlake.sql import quoted, text
 
 if TYPE_CHECKING:
     import duckdb

@@ -10,8 +10,8 @@ from pathlib import Path
 from beatlake import releases
 from beatlake.errors import InputError
 from beatlake.lake import DataFile, Lake
-from beatlake.learn.engine import quoted, text
 from beatlake.learn.task import Join, TableOf
+from beatlake.sql import quoted, text
 
 
 @dataclass(frozen=True)

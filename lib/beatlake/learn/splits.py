@@ -31,9 +31,10 @@ import duckdb
 from beatlake.config import ConfigError
 from beatlake.dealing import share
 from beatlake.errors import InputError
-from beatlake.learn.engine import one, quoted, text
+from beatlake.learn.engine import one
 from beatlake.learn.rows import Prepared
 from beatlake.learn.task import RUNGS, Splits
+from beatlake.sql import quoted, text
 
 SIDES = ("train", "between", "valid", "test", "purged", "unused")
 #: Sides that may train where nothing watches the fit.

@@ -13,8 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from beatlake.learn.engine import one, text
+from beatlake.learn.engine import one
 from beatlake.learn.splits import FITTING, PROMISES, Rung, counted
+from beatlake.sql import text
 
 if TYPE_CHECKING:
     import duckdb

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from beatlake.reading.engine import connect, reading
 from beatlake.reading.opened import OpenLake, OpenTable
-from beatlake.reading.types import identifier
+from beatlake.sql import quoted
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def _key(old: OpenTable, new: OpenTable) -> tuple[str, ...]:
 
 
 def _by_key(old: OpenTable, new: OpenTable, key: tuple[str, ...]) -> tuple[int, int, int]:
-    on = " AND ".join(f"o.{identifier(k)} IS NOT DISTINCT FROM n.{identifier(k)}" for k in key)
+    on = " AND ".join(f"o.{quoted(k)} IS NOT DISTINCT FROM n.{quoted(k)}" for k in key)
     query = (
         f"WITH o AS (SELECT *, true AS _o, to_json(t) AS _j FROM ({old.scan}) t),"
         f" n AS (SELECT *, true AS _n, to_json(t) AS _j FROM ({new.scan}) t)"

@@ -11,24 +11,17 @@ import duckdb
 
 from beatlake.errors import out_of_room
 from beatlake.reading.errors import ReadingError
+from beatlake.sql import SEALED
 
 if TYPE_CHECKING:
     from beatlake.reading.opened import OpenLake
 
 T = TypeVar("T")
 
-#: Python variables are not tables, and nothing is fetched from the network.
-_CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    "python_enable_replacements": False,
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-    "allow_community_extensions": False,
-}
-
 
 def connect(temp_directory: str | None = None) -> duckdb.DuckDBPyConnection:
     """A new database in memory whose times are UTC, and which prints no progress into answers."""
-    config = dict(_CONFIG)
+    config = dict(SEALED)
     if temp_directory is not None:
         config["temp_directory"] = temp_directory
     connection = duckdb.connect(":memory:", config=config)

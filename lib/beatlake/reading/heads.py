@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from beatlake.reading.types import identifier
+from beatlake.sql import quoted
 
 if TYPE_CHECKING:
     from beatlake.reading.opened import OpenLake
@@ -29,7 +29,7 @@ def heads(opened: OpenLake) -> Iterator[tuple[str, list[str], list[tuple[Any, ..
         wanted = [c for c in (*key, "n_recordings", *_MEANS) if c in relation.columns]
         if not {*key, "n_recordings"} <= set(wanted):
             continue
-        found = relation.order(order).project(", ".join(map(identifier, wanted))).limit(_ROWS)
+        found = relation.order(order).project(", ".join(map(quoted, wanted))).limit(_ROWS)
         rows = found.fetchall()
         if rows:
             yield f"{name}: {what}", wanted, rows

@@ -13,8 +13,9 @@ from beatlake import releases
 from beatlake.lake import Lake
 from beatlake.reading.errors import ReadingError, nearest
 from beatlake.reading.files import data_files
-from beatlake.reading.types import duckdb_type, identifier, literal
+from beatlake.reading.types import duckdb_type
 from beatlake.releases import Release, ReleasedTable
+from beatlake.sql import quoted, texts
 from beatlake.tables.spec import Column
 
 if TYPE_CHECKING:
@@ -186,13 +187,12 @@ class OpenTable:
         """A SQL query for DuckDB that reads the released version."""
         files = self.files
         if files:
-            listed = ", ".join(literal(file) for file in files)
             return (
-                f"SELECT * FROM read_parquet([{listed}],"
+                f"SELECT * FROM read_parquet({texts(files)},"
                 " union_by_name = true, hive_partitioning = false)"
             )
         nulls = ", ".join(
-            f"CAST(NULL AS {duckdb_type(column.type)}) AS {identifier(column.name)}"
+            f"CAST(NULL AS {duckdb_type(column.type)}) AS {quoted(column.name)}"
             for column in self._specified().values()
         )
         return f"SELECT {nulls} WHERE false"

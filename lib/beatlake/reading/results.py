@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from beatlake.reading.types import identifier, literal
+from beatlake.sql import quoted, text
 
 if TYPE_CHECKING:
     import duckdb
@@ -35,7 +35,7 @@ def write_json(relation: duckdb.DuckDBPyRelation, path: Path) -> None:
         for column, type_ in _columns(relation)
     )
     renamed = _distinct(relation).project(finite)
-    renamed.query("answer", f"COPY answer TO {literal(str(path))} (FORMAT json, ARRAY true)")
+    renamed.query("answer", f"COPY answer TO {text(str(path))} (FORMAT json, ARRAY true)")
 
 
 def write_parquet(relation: duckdb.DuckDBPyRelation, path: Path) -> None:
@@ -70,7 +70,7 @@ def _flat(column: str, type_: str, guard: bool) -> str:
 def _distinct(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
     """The relation with names that differ, since a query can give one name twice."""
     names = [name for name, _ in _columns(relation)]
-    if names == [identifier(name) for name in relation.columns]:
+    if names == [quoted(name) for name in relation.columns]:
         return relation
     renamed = relation.query("answer", f"SELECT * FROM answer AS answer({', '.join(names)})")
     assert renamed is not None
@@ -86,5 +86,5 @@ def _columns(relation: duckdb.DuckDBPyRelation) -> list[tuple[str, Any]]:
         while unique.lower() in taken:
             unique, number = f"{name}_{number}", number + 1
         taken.add(unique.lower())
-        found.append((identifier(unique), type_))
+        found.append((quoted(unique), type_))
     return found

@@ -24,7 +24,7 @@ import duckdb
 
 from beatlake.reading.engine import connect, first_line, interruptible, reading
 from beatlake.reading.errors import ReadingError, nearest
-from beatlake.reading.types import identifier, literal
+from beatlake.sql import quoted, text, texts
 
 if TYPE_CHECKING:
     from beatlake.reading.opened import OpenLake
@@ -175,16 +175,15 @@ def _create_views(
 ) -> None:
     files: list[str] = []
     for layer in sorted({name.split(".")[0] for name in opened.tables}):
-        connection.execute(f"CREATE SCHEMA {identifier(layer)}")
+        connection.execute(f"CREATE SCHEMA {quoted(layer)}")
     for name in names:
         table = opened.table(name)
         files += table.files
-        quoted = ".".join(identifier(part) for part in name.split("."))
+        view = ".".join(quoted(part) for part in name.split("."))
         with reading(name, opened):
-            connection.execute(f"CREATE VIEW {quoted} AS {table.scan}")
-    listed = ", ".join(literal(file) for file in files)
-    connection.execute(f"SET allowed_paths = [{listed}]")
+            connection.execute(f"CREATE VIEW {view} AS {table.scan}")
+    connection.execute(f"SET allowed_paths = {texts(files)}")
     if scratch is not None:
-        connection.execute(f"SET allowed_directories = [{literal(str(scratch))}]")
+        connection.execute(f"SET allowed_directories = [{text(str(scratch))}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

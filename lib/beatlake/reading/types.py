@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from beatlake.sql import quoted
+
 _SIMPLE = {
     "string": "VARCHAR",
     "boolean": "BOOLEAN",
@@ -16,24 +18,6 @@ _SIMPLE = {
     "timestamp_ntz": "TIMESTAMP",
     "binary": "BLOB",
 }
-
-
-def identifier(name: str) -> str:
-    """A name quoted for SQL.
-
-    >>> identifier('a"b')
-    '"a""b"'
-    """
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """A text quoted for SQL.
-
-    >>> literal("it's")
-    "'it''s'"
-    """
-    return "'" + text.replace("'", "''") + "'"
 
 
 def duckdb_type(spark_type: str) -> str:
@@ -55,7 +39,7 @@ def duckdb_type(spark_type: str) -> str:
         return f"MAP({', '.join(duckdb_type(part) for part in _parts(inner))})"
     if kind == "struct":
         fields = (part.partition(":") for part in _parts(inner))
-        listed = ", ".join(f"{identifier(name)} {duckdb_type(type_)}" for name, _, type_ in fields)
+        listed = ", ".join(f"{quoted(name)} {duckdb_type(type_)}" for name, _, type_ in fields)
         return f"STRUCT({listed})"
     if kind.startswith("decimal("):
         return kind.upper()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from beatlake.config import ConfigError
 from beatlake.dealing import share
+from beatlake.sql import SEALED, texts
 
 if TYPE_CHECKING:
     import duckdb
@@ -67,13 +68,7 @@ def database() -> Iterator[duckdb.DuckDBPyConnection]:
     """DuckDB on the driver, which sees what it is given only and is in no other's way."""
     import duckdb
 
-    connection = duckdb.connect(
-        config={
-            "python_enable_replacements": False,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        }
-    )
+    connection = duckdb.connect(config=SEALED)
     try:
         connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         yield connection
@@ -85,5 +80,5 @@ def view(
     db: duckdb.DuckDBPyConnection, name: str, columns: Sequence[str], files: Sequence[str]
 ) -> None:
     """A view of some columns of Parquet files, of which there are some."""
-    read = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-    db.execute(f"CREATE VIEW {name} AS SELECT {', '.join(columns)} FROM read_parquet([{read}])")
+    listed = ", ".join(columns)
+    db.execute(f"CREATE VIEW {name} AS SELECT {listed} FROM read_parquet({texts(files)})")
