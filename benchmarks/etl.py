@@ -21,9 +21,9 @@ the bytes of all files) make
 
 Both are written as Parquet with snappy, by beatlake as Delta tables. beatlake runs its own stages,
 called and not copied, and so does more: it judges every value, keeps bronze and silver tables on
-the way, resolves repeated keys, counts and flags, and its tables have more columns (exact
-percentiles among them). A peer reads the columns that it needs, and is written as its users would
-write it.
+the way, resolves repeated keys, counts and flags, and its tables have more columns. The aggregate
+is declared for the task, as users declare theirs. A peer reads the columns that it needs, and is
+written as its users would write it.
 
 Every engine is a process of its own, timed from start to exit; a round runs each once, so that what
 else the machine does falls on all. That the results agree is checked in DuckDB: the number of rows
@@ -40,7 +40,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,11 @@ NUMBERS = (
     "valence",
     "bpm_stated",
 )
+
+
+#: Seconds between two looks at processes, and at their memory: for that the kernel walks all their
+#: pages, meanwhile they get no new ones.
+_LOOK_S, _LOOK_AT_MEMORY_S = 0.2, 1.0
 
 
 @dataclass(frozen=True)
@@ -128,20 +133,21 @@ def measure(
         # In time: the process starts no other and asks for its cores only after some imports.
         root.cpu_affinity(root.cpu_affinity()[:cores])
     cpu: dict[int, float] = {}
+    look_at_memory = started
     while process.poll() is None:
-        total = 0
-        try:
+        with suppress(psutil.Error):
             for each in (root, *root.children(recursive=True)):
-                times, memory = each.cpu_times(), each.memory_full_info()
+                times = each.cpu_times()
                 cpu[each.pid] = times.user + times.system
+        if time.monotonic() >= look_at_memory:
+            look_at_memory = time.monotonic() + _LOOK_AT_MEMORY_S
+            with suppress(psutil.Error):
                 # Forked workers share pages with their parent: each counts its part.
-                total += memory.pss
-        except psutil.Error:
-            pass
-        peak = max(peak, total)
+                processes = (root, *root.children(recursive=True))
+                peak = max(peak, sum(each.memory_full_info().pss for each in processes))
         if timeline is not None:
             timeline.append((time.time(), sum(cpu.values())))
-        time.sleep(0.2)
+        time.sleep(_LOOK_S)
     wall, own = time.monotonic() - started, sum(cpu.values())
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)

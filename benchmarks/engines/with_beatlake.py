@@ -21,6 +21,7 @@ from beatlake.runs.inputs import RunInputs, discover
 from beatlake.runs.stages import Context, build
 from beatlake.session import session
 from beatlake.tables import gold, registry
+from beatlake.tables.spec import Table
 
 FILES = ("audio_features", "sp_track", "sp_release", "bp_track", "bp_genre", "bp_subgenre")
 STAGES = (
@@ -34,7 +35,16 @@ STAGES = (
     "integrate.recordings",
 )
 RECORDINGS, GENRES = "silver.recordings", "silver.recording_genres"
-BY_GENRE = "gold.by_year_season_genre"
+#: The task's aggregate, declared as `conf/gold.yaml` declares others: means, and no percentiles.
+BY_GENRE = gold.Aggregate(
+    name="by_year_season_genre",
+    comment="Recordings by season, its year (December counts to the next) and Beatport genre.",
+    of="recording_genres",
+    group_by=("release_season_year", "release_season", "genre_id", "genre_name"),
+    credit="full",
+    measures=("release_popularity", "danceability", "energy", "valence", "tempo_bpm"),
+    quantiles=(),
+)
 
 
 def main(source: Path, output: Path) -> None:
@@ -67,10 +77,10 @@ def main(source: Path, output: Path) -> None:
     def cut_by(table: str, column: str) -> Cut:
         return ranges(spark, stored(table), column, sizes)
 
-    def commit(table: str, work: Callable[[], Done] | None, stage: str) -> None:
+    def commit(table: Table, work: Callable[[], Done] | None, stage: str) -> None:
         files = None if work is None else partial(_files, work)
         stamp = Stamp("benchmark", stage, "", "")
-        done[table] = lake.write(registry.table(table), files, stamp)
+        done[table.name] = lake.write(table, files, stamp)
 
     def run(stage: plan.Stage) -> None:
         with cutting:
@@ -78,22 +88,21 @@ def main(source: Path, output: Path) -> None:
         tables = {table: stored(table, cut) for table in stage.inputs}
         context = Context(spark, tables, settings, inputs, lake.target, cut)
         for each in build(stage, context):
-            commit(each.table, each.work, stage.name)
+            commit(registry.table(each.table), each.work, stage.name)
 
-    def by_genre() -> Done:
-        spec, declared = registry.table(BY_GENRE), gold.declaration()
-        wanted = [a for a in declared.tables if spec.name == f"gold.{a.name}"]
+    declared = gold.declaration()
+    by_genre = gold.table(declared, BY_GENRE)
+
+    def aggregate() -> Done:
         tables = {table: stored(table) for table in (RECORDINGS, GENRES)}
-        (query,) = aggregates(tables, declared, wanted)
-        outputs = [Output(spec, lake.target(spec), query)]
-        return write(spark, outputs, sizes)[0]
+        (query,) = aggregates(tables, declared, [BY_GENRE])
+        return write(spark, [Output(by_genre, lake.target(by_genre), query)], sizes)[0]
 
     plan.run_in_order(
         [stage for stage in planned if stage.name in STAGES], run, settings.parallel_stages
     )
-    # Its stage makes other tables, too, which are not in the task.
-    commit(BY_GENRE, by_genre, BY_GENRE)
-    for name in (RECORDINGS, BY_GENRE):
+    commit(by_genre, aggregate, by_genre.name)
+    for name in (RECORDINGS, by_genre.name):
         folder = output / name.partition(".")[2]
         folder.mkdir()
         for file in lake.files(name, done[name].version):
