@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from beatlake import datafiles
 from beatlake.buckets import UNCUT, Cut, file_in
 from beatlake.datafiles import DataFileWriters, Target
 from beatlake.exchange.query import Stored, views_of
@@ -90,6 +92,26 @@ def test_each_file_and_row_group_holds_the_rows_of_its_buckets(
         numbers += found.read()["number"].to_pylist()
     assert seen == [0, 1, 2, 3]
     assert sorted(numbers) == list(range(500))
+
+
+def test_large_row_groups_are_divided_by_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datafiles, "_GROUP_ROWS", 40)
+    keys = [f"QZ{n * 7 % 100:04d}" for n in range(100)]
+    rows = pa.table({"isrc": keys, "number": range(100)})
+    with DataFileWriters(Target(tmp_path, SCHEMA), "isrc", Cut(("QZ0060",))) as files:
+        files.add(rows)
+        written = files.finish()
+    groups = [
+        found.read_row_group(i)["isrc"].to_pylist()
+        for file in written
+        for found in [pq.ParquetFile(tmp_path / file.name)]
+        for i in range(found.num_row_groups)
+    ]
+    assert [len(group) for group in groups] == [30, 30, 40]
+    assert all(max(one) < min(other) for one, other in itertools.pairwise(groups))
+    assert sorted(itertools.chain(*groups)) == sorted(keys)
 
 
 def test_bounds_are_texts_that_sql_orders_as_buckets_do(tmp_path: Path) -> None:

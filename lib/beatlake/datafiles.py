@@ -30,6 +30,9 @@ Work: TypeAlias = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 #: So many bytes of rows wait for a row group to be written: of a file, and of all those together
 #: that a task has open.
 _WAITING_BYTES, _WAITING_TOGETHER = 128 << 20, 256 << 20
+#: A row group of a table that is cut has about so many rows at most: who looks for a key decodes the
+#: keys of one.
+_GROUP_ROWS = 100_000
 _CODEC = "snappy"
 #: Small pages, whose places are stated: who wants few rows of a group decodes no more than these.
 _PAGE_BYTES = 128 << 10
@@ -121,10 +124,18 @@ class DataFileWriter:
         self._write(part)
 
     def _write(self, part: int) -> None:
-        group = pa.concat_tables(self._waiting.pop(part))
+        rows = pa.concat_tables(self._waiting.pop(part))
         del self._bytes[part]
-        if self._cut_by is not None:
-            self._ends |= set(pc.min_max(group.column(self._cut_by)).as_py().values()) - {None}
+        if self._cut_by is None:
+            self._write_group(rows)
+            return
+        keys = rows.column(self._cut_by)
+        self._ends |= set(pc.min_max(keys).as_py().values()) - {None}
+        groups = Cut.between(keys, -(-len(rows) // _GROUP_ROWS))
+        for _, group in divided(rows, groups.bucket_of(keys)):
+            self._write_group(group)
+
+    def _write_group(self, group: pa.Table) -> None:
         if self._writer is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = pq.ParquetWriter(
