@@ -27,8 +27,9 @@ from beatlake.exchange import (
 )
 from beatlake.exchange.query import use_cores, views_of
 from beatlake.exchange.tasks import Deal
-from beatlake.integrate.common import kept, merged, one_per_key
-from beatlake.quality.counting import Count, Tally
+from beatlake.integrate.common import by_key, kept, merged, one_per_key
+from beatlake.quality.counting import Count, FlagCount, Tally
+from beatlake.quality.rules import Rule
 from beatlake.tables.spec import Column, SpecError, Table
 from tables_on_disk import stored
 
@@ -293,6 +294,51 @@ def test_scanned_sources_are_not_joined(tables: dict[str, Stored]) -> None:
 
 
 @TASKS
+@pytest.mark.parametrize("repeated", [0, 1, 30])
+def test_values_that_several_rows_have_are_told_with_their_number(
+    spark: SparkSession, tmp_path: Path, sizes: Sizes, repeated: int
+) -> None:
+    pairs = [(f"town {n % 20}", n // 20) for n in range(60)]
+    pairs += [pairs[n] for n in range(repeated)] * 2
+    rows = pa.table({"town": [t for t, _ in pairs], "number": [n for _, n in pairs]})
+    given = select(stored(tmp_path, "given", rows, 4), "town", "number")
+    query = Query(
+        "SELECT town, number, _copies AS copies FROM given_repeated",
+        {"given": Dealt(given, ("town",), repeated=("town", "number"))},
+    )
+    assert query.schema.names == ["town", "number", "copies"]
+    found = {
+        (r["town"], r["number"]): r["copies"] for r in collect(spark, query, sizes).to_pylist()
+    }
+    assert found == dict.fromkeys(pairs[:repeated], 3)
+
+
+@TASKS
+def test_rows_are_counted_by_the_flags_that_are_asked_for(
+    spark: SparkSession, tmp_path: Path, sizes: Sizes
+) -> None:
+    flags = [["no_isrc"], [], None, ["no_isrc", "very_long_duration"], ["orphan_key"]] * 20
+    rows = pa.table({"id": range(100), "flags": flags})
+    given = stored(tmp_path, "given", rows, 3)
+    rules = (Rule.NO_ISRC, Rule.VERY_LONG_DURATION, Rule.BPM_MISSING)
+    query = Query(
+        "SELECT id, flags FROM rows",
+        {"rows": Dealt(select(given, "id", "flags"), ("id",))},
+        [kept("t", "s"), FlagCount("t", "s", rules, "'row ' || id")],
+    )
+    table = Table(
+        "silver.t", "T.", (Column("id", "bigint", "N."), Column("flags", "array<string>", "F."))
+    )
+    target = Target(tmp_path / "t", table.arrow_schema)
+    (done,) = write(spark, [Output(table, target, query)], sizes)
+    assert sorted(done.tallies, key=lambda tally: tally.rule or "") == [
+        Tally("t", "s", "kept", 100),
+        Tally("t", "s", "flagged", 40, "no_isrc", "row 0"),
+        Tally("t", "s", "flagged", 20, "very_long_duration", "row 13"),
+    ]
+
+
+@TASKS
 def test_of_several_rows_of_a_key_the_last_written_then_the_first_by_content_stays(
     spark: SparkSession, tmp_path: Path, sizes: Sizes
 ) -> None:
@@ -310,7 +356,7 @@ def test_of_several_rows_of_a_key_the_last_written_then_the_first_by_content_sta
     columns = ("id", "name", "updated_on")
     query = Query(
         one_per_key("given", columns, ["id"]),
-        {"given": Dealt(select(given, *columns), ("id",))},
+        {"given": by_key(select(given, *columns), ["id"])},
         [kept("t", "s"), merged("t", "s")],
     )
     found = {row["id"]: row["name"] for row in collect(spark, query, sizes).to_pylist()}

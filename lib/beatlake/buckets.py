@@ -141,7 +141,9 @@ def divided(rows: pa.Table, numbers: npt.NDArray[np.int64]) -> Iterator[tuple[in
     if len(rows) and sizes.max() == len(rows):
         yield int(sizes.argmax()), rows
         return
-    ordered = rows.take(pa.array(np.argsort(numbers, kind="stable")))
+    # Small numbers are ordered in a tenth of the time.
+    small = numbers.astype(np.min_scalar_type(len(sizes)))
+    ordered = rows.take(pa.array(np.argsort(small, kind="stable")))
     begin = 0
     for number, size in enumerate(sizes.tolist()):
         if size:

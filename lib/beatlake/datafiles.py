@@ -30,8 +30,8 @@ Work: TypeAlias = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 #: So many bytes of rows wait for a row group to be written: of a file, and of all those together
 #: that a task has open.
 _WAITING_BYTES, _WAITING_TOGETHER = 128 << 20, 256 << 20
-#: A row group of a table that is cut has about so many rows at most: who looks for a key decodes the
-#: keys of one.
+#: A row group of a table that is cut has about so many rows at most: who looks for a key decodes
+#: those of one.
 _GROUP_ROWS = 100_000
 _CODEC = "snappy"
 #: Small pages, whose places are stated: who wants few rows of a group decodes no more than these.

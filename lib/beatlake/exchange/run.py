@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: some 16 bytes a value, of which DuckDB holds a part.
 _ON_A_CLUSTER, _PER_MB = 20_000_000, 40_000
 #: What is not worth a second task, and what one holds without putting any of it aside, in values.
-_HARDLY_ANY, _HELD = 2_000_000, 60_000_000
+_HARDLY_ANY, _HELD = 2_000_000, 20_000_000
 #: What one task holds within DuckDB's memory where nothing can be put aside, in values: 155 million
 #: fit, 419 million do not.
 _ALL_HELD = 200_000_000

@@ -9,13 +9,14 @@ from beatlake.exchange import Dealt, Query, Whole, select
 from beatlake.integrate.common import (
     Inputs,
     artists_of,
+    by_key,
     kept,
     link_counts,
     merged,
     one_per_key,
     unique_links,
 )
-from beatlake.quality.counting import flag_counts
+from beatlake.quality.counting import FlagCount
 from beatlake.quality.flags import has, with_rules
 from beatlake.quality.rules import Rule
 
@@ -38,13 +39,13 @@ def beatport_releases(inputs: Inputs) -> Query:
         LEFT JOIN labels ON labels.beatport_label_id = own.label_id
         """,
         {
-            "given": Dealt(select(inputs[source], *columns), ("release_id",)),
+            "given": by_key(select(inputs[source], *columns), ["release_id"]),
             "labels": Whole(inputs["silver.labels"]),
         },
         [
             kept(table, source),
             merged(table, source),
-            *flag_counts(
+            FlagCount(
                 table,
                 source,
                 [Rule.ORPHAN_LABEL, Rule.IMPOSSIBLE_DATE, Rule.PLACEHOLDER_DATE],
@@ -78,7 +79,7 @@ def beatport_tracks(inputs: Inputs, half_time_below: Mapping[int, float]) -> Que
         SELECT * EXCLUDE (_copies, _repeated), _copies AS copies, _repeated AS repeated
         FROM ({one_per_key("given", columns, ["track_id"])})
         """,
-        {"given": Dealt(select(inputs[source], *columns), ("track_id",))},
+        {"given": by_key(select(inputs[source], *columns), ["track_id"])},
     )
     stated = "CASE WHEN own.bpm > 0 THEN own.bpm END"
     half_time = is_half_time(stated, "own.genre_id", half_time_below)
@@ -134,7 +135,7 @@ def beatport_tracks(inputs: Inputs, half_time_below: Mapping[int, float]) -> Que
         [
             kept(table, source),
             merged(table, source),
-            *flag_counts(table, source, rules, "beatport_track_id::VARCHAR"),
+            FlagCount(table, source, rules, "beatport_track_id::VARCHAR"),
         ],
     )
 

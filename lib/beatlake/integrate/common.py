@@ -39,7 +39,7 @@ def one_per_key(view: str, columns: Sequence[str], key: Sequence[str]) -> str:
     them, so it is total up to rows that are equal.
 
     Args:
-        view: the rows, all of a key together.
+        view: the rows, all of a key together: a source that `by_key` made.
         columns: their columns.
         key: the columns that must become unique; never null.
     """
@@ -49,15 +49,23 @@ def one_per_key(view: str, columns: Sequence[str], key: Sequence[str]) -> str:
     by, shown = ", ".join(key), ", ".join(columns)
     # Keys hardly ever repeat, and only the rows of those that do are ordered.
     return f"""
-        WITH repeated AS MATERIALIZED (
-            SELECT {by}, count(*) AS _copies FROM {view} GROUP BY {by} HAVING count(*) > 1
-        )
         SELECT {shown}, 1::BIGINT AS _copies, NULL::VARCHAR AS _repeated
-        FROM {view} ANTI JOIN repeated USING ({by})
+        FROM {view} ANTI JOIN {view}_repeated USING ({by})
         UNION ALL
         SELECT {shown}, _copies, {text_of(key)} AS _repeated
-        FROM {view} JOIN repeated USING ({by})
+        FROM {view} JOIN {view}_repeated USING ({by})
         QUALIFY row_number() OVER (PARTITION BY {by} ORDER BY {", ".join(order) or "1"}) = 1"""
+
+
+def by_key(rows: Query, key: Sequence[str], by: Sequence[str] = ()) -> Dealt:
+    """Rows as a source of which `one_per_key` gives one for each key.
+
+    Args:
+        rows: the rows.
+        key: the columns that must become unique; never null.
+        by: those of them by which rows are dealt, if not all.
+    """
+    return Dealt(rows, tuple(by or key), repeated=tuple(key))
 
 
 def merged(table: str, source: str, where: str = "true", of: str = "") -> Count:
@@ -119,7 +127,7 @@ def unique_links(links: Query, key: Sequence[str], ends: Query) -> Query:
             ends.* EXCLUDE ({end}), ends.{end} IS NOT NULL AS has_end
         FROM ({one_per_key("links", links.schema.names, key)}) own LEFT JOIN ends USING ({end})
         """,
-        {"links": Dealt(links, (end,)), "ends": Dealt(ends, (end,))},
+        {"links": by_key(links, key, [end]), "ends": Dealt(ends, (end,))},
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from beatlake.exchange import Dealt, Query, Whole, select
-from beatlake.integrate.common import Inputs, kept, merged, one_per_key
+from beatlake.exchange import Query, Whole, select
+from beatlake.integrate.common import Inputs, by_key, kept, merged, one_per_key
 from beatlake.quality.contract import contracts
-from beatlake.quality.counting import flag_counts
+from beatlake.quality.counting import FlagCount
 from beatlake.quality.flags import with_rules
 from beatlake.quality.rules import Rule
 
@@ -30,13 +30,13 @@ def subgenres(inputs: Inputs) -> Query:
         FROM ({one_per_key("given", columns, key)}) own LEFT JOIN genres USING (genre_id)
         """,
         {
-            "given": Dealt(select(inputs[source], *columns), ("genre_id",)),
+            "given": by_key(select(inputs[source], *columns), key, ["genre_id"]),
             "genres": Whole(inputs["silver.genres"]),
         },
         [
             kept(table, source),
             merged(table, source),
-            *flag_counts(table, source, [Rule.ORPHAN_GENRE], "subgenre_id::VARCHAR"),
+            FlagCount(table, source, [Rule.ORPHAN_GENRE], "subgenre_id::VARCHAR"),
         ],
     )
 
@@ -87,7 +87,7 @@ def artists(inputs: Inputs) -> Query:
     return Query(
         " UNION ALL ".join(rows),
         {
-            side: Dealt(select(inputs[f"bronze.{file}"], *inputs.columns(file)), ("artist_id",))
+            side: by_key(select(inputs[f"bronze.{file}"], *inputs.columns(file)), ["artist_id"])
             for side, file in files.items()
         },
         counts,
@@ -99,6 +99,6 @@ def _unique(inputs: Inputs, table: str, file: str, shown: str) -> Query:
     source, columns, key = f"bronze.{file}", inputs.columns(file), contracts()[file].key
     return Query(
         f"SELECT {shown}, _copies, _repeated FROM ({one_per_key('given', columns, key)})",
-        {"given": Dealt(select(inputs[source], *columns), tuple(key))},
+        {"given": by_key(select(inputs[source], *columns), key)},
         [kept(table, source), merged(table, source)],
     )

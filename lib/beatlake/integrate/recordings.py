@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from beatlake import dates
 from beatlake.exchange import Dealt, Query, select
-from beatlake.integrate.common import Inputs, merged, one_per_key
+from beatlake.integrate.common import Inputs, by_key, merged, one_per_key
 from beatlake.integrate.credits import EARLIEST_FIRST, grouped, of_recordings
-from beatlake.quality.counting import Count, flag_counts
+from beatlake.quality.counting import Count, FlagCount
 from beatlake.quality.flags import NO_NAMES, has, with_rules
 from beatlake.quality.rules import DATE_RULES, Rule
 from beatlake.tables.vocabulary import AUDIO, DATE_PARTS, OF_RELEASE
@@ -99,7 +99,7 @@ def recordings(inputs: Inputs, hemisphere: str) -> Query:
         {_whole(hemisphere)}
         """,
         {
-            "given_audio": Dealt(audio, ("isrc",)),
+            "given_audio": by_key(audio, ["isrc"]),
             "given_spotify": Dealt(spotify, ("isrc",)),
             "given_beatport": Dealt(beatport, ("isrc",)),
             "given_artists": Dealt(artists, ("isrc",)),
@@ -108,7 +108,7 @@ def recordings(inputs: Inputs, hemisphere: str) -> Query:
     )
 
 
-def _counts() -> list[Count]:
+def _counts() -> list[Count | FlagCount]:
     rules = (
         Rule.NO_AUDIO_FEATURES,
         Rule.NO_SPOTIFY_TRACK,
@@ -120,10 +120,10 @@ def _counts() -> list[Count]:
         *_TEMPO_RULES,
     )
     source = "bronze.audio_features"
-    counts = [
+    counts: list[Count | FlagCount] = [
         Count(_TABLE, source, "kept", "count(*) FILTER (WHERE has_audio)"),
         merged(_TABLE, source),
-        *flag_counts(_TABLE, _TABLE, rules, "isrc"),
+        FlagCount(_TABLE, _TABLE, rules, "isrc"),
     ]
     for side in ("spotify", "beatport"):
         counts += grouped(_TABLE, f"silver.{side}_tracks", f"n_{side}_tracks", f"has_{side}")

@@ -7,6 +7,7 @@ from beatlake.exchange import Dealt, Query, select
 from beatlake.integrate.common import (
     Inputs,
     artists_of,
+    by_key,
     kept,
     link_counts,
     merged,
@@ -14,7 +15,7 @@ from beatlake.integrate.common import (
     set_aside,
     unique_links,
 )
-from beatlake.quality.counting import flag_counts
+from beatlake.quality.counting import FlagCount
 from beatlake.quality.flags import has, with_rules
 from beatlake.quality.rules import DATE_RULES, Rule
 from beatlake.tables.vocabulary import DATE_PARTS, OF_RELEASE
@@ -35,11 +36,11 @@ def releases(inputs: Inputs) -> Query:
             release_img AS release_image_url, flags, updated_on, _copies, _repeated
         FROM ({one_per_key("given", columns, ["release_id"])})
         """,
-        {"given": Dealt(select(inputs[source], *columns), ("release_id",))},
+        {"given": by_key(select(inputs[source], *columns), ["release_id"])},
         [
             kept(table, source),
             merged(table, source),
-            *flag_counts(table, source, DATE_RULES, "spotify_release_id"),
+            FlagCount(table, source, DATE_RULES, "spotify_release_id"),
         ],
     )
 
@@ -66,10 +67,10 @@ def spotify_tracks(inputs: Inputs) -> Query:
             ON own.track_id = fetched.track_id
         """,
         {
-            "given": Dealt(select(inputs[source], *columns), ("track_id",)),
-            "popularity": Dealt(
+            "given": by_key(select(inputs[source], *columns), ["track_id"]),
+            "popularity": by_key(
                 select(inputs[fetched_from], "track_id", "popularity", "fetched_at AS updated_on"),
-                ("track_id",),
+                ["track_id"],
             ),
         },
     )
@@ -106,7 +107,7 @@ def spotify_tracks(inputs: Inputs) -> Query:
         [
             kept(table, source, "_is_track"),
             merged(table, source, "_is_track"),
-            *flag_counts(table, source, rules, "spotify_track_id"),
+            FlagCount(table, source, rules, "spotify_track_id"),
             kept(table, fetched_from, "_is_track AND _fetched_copies IS NOT NULL"),
             merged(table, fetched_from, of="_fetched"),
             set_aside(table, fetched_from, Rule.ORPHAN_TRACK, "NOT _is_track", "spotify_track_id"),

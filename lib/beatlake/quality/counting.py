@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from beatlake.quality.rules import Rule
+from beatlake.sql import texts
 
 Outcome = Literal["kept", "merged", "set_aside", "flagged"]
 
@@ -43,6 +44,36 @@ class Count:
         return Tally(self.table, self.source, self.outcome, rows, self.rule, example)
 
 
+@dataclass(frozen=True)
+class FlagCount:
+    """Tallies to take of the rows whose ``flags`` name rules, with the smallest example of each.
+
+    Args:
+        table: the table that the rows are for.
+        source: where they come from.
+        rules: the rules.
+        example: SQL that names a row to people, as text.
+    """
+
+    table: str
+    source: str
+    rules: Sequence[Rule]
+    example: str
+
+    def sql(self, rows: str) -> str:
+        """A query for each rule that rows break: its name, how many, and an example."""
+        rules = texts(rule.value for rule in self.rules)
+        # Most rows have no flags: a fifth of the time of asking each row for each rule.
+        return f"""
+            SELECT flag, count(*), min(example)
+            FROM (SELECT unnest(flags) AS flag, {self.example} AS example FROM {rows})
+            WHERE flag IN (SELECT unnest({rules})) GROUP BY flag"""
+
+    def tally(self, rule: str, rows: int, example: str) -> Tally:
+        """What was counted of a rule."""
+        return Tally(self.table, self.source, "flagged", rows, rule, example)
+
+
 def added_up(tallies: Iterable[Tally]) -> list[Tally]:
     """One for each table, source, outcome and rule, with the smallest example.
 
@@ -63,26 +94,4 @@ def added_up(tallies: Iterable[Tally]) -> list[Tally]:
             min((each.example for each in same if each.example is not None), default=None),
         )
         for (table, source, outcome, rule), same in grouped.items()
-    ]
-
-
-def flag_counts(table: str, source: str, rules: Sequence[Rule], example: str) -> list[Count]:
-    """Counts of the rows whose ``flags`` name each rule, with the smallest example.
-
-    Args:
-        table: the table that the rows are for.
-        source: where they come from.
-        rules: the rules.
-        example: SQL that names a row to people.
-    """
-    return [
-        Count(
-            table,
-            source,
-            "flagged",
-            f"count(*) FILTER (WHERE list_contains(flags, '{rule.value}'))",
-            rule.value,
-            f"min({example}) FILTER (WHERE list_contains(flags, '{rule.value}'))",
-        )
-        for rule in rules
     ]
