@@ -102,12 +102,11 @@ class DataFileWriter:
             part: to which part of the file they belong: no row group has rows of two.
 
         Raises:
-            ValueError: a column that may not be null is.
+            ValueError: of rows that are written, a column that may not be null is.
         """
         if not rows.num_rows:
             return
-        cast = rows.select(self._target.schema.names).cast(self._target.schema)
-        self._waiting[part].append(cast)
+        self._waiting[part].append(rows.select(self._target.schema.names))
         self._bytes[part] += rows.nbytes
         self._rows += rows.num_rows
         if self.waiting_bytes >= self._group_bytes:
@@ -124,7 +123,9 @@ class DataFileWriter:
         self._write(part)
 
     def _write(self, part: int) -> None:
-        rows = pa.concat_tables(self._waiting.pop(part))
+        # In one piece: each column of each piece would cost as much as a thousand rows.
+        rows = pa.concat_tables(self._waiting.pop(part)).combine_chunks()
+        rows = rows.cast(self._target.schema)
         del self._bytes[part]
         if self._cut_by is None:
             self._write_group(rows)
@@ -151,7 +152,11 @@ class DataFileWriter:
         self._writer.write_table(group, row_group_size=group.num_rows)
 
     def finish(self) -> list[Written]:
-        """Write what waits and the file's end; the file, or nothing if there were no rows."""
+        """Write what waits and the file's end; the file, or nothing if there were no rows.
+
+        Raises:
+            ValueError: a column that may not be null is.
+        """
         for part in sorted(self._waiting):
             self._write(part)
         if self._writer is None:
@@ -194,7 +199,7 @@ class DataFileWriters:
         """Write rows to the files of their buckets, perhaps later.
 
         Raises:
-            ValueError: a column that may not be null is.
+            ValueError: of rows that are written, a column that may not be null is.
         """
         if self._bucket_by is None:
             self._file(0).add(rows)
@@ -213,7 +218,11 @@ class DataFileWriters:
         return self._writers[number]
 
     def finish(self) -> list[Written]:
-        """Write what waits and the files' ends; the files that have rows."""
+        """Write what waits and the files' ends; the files that have rows.
+
+        Raises:
+            ValueError: a column that may not be null is.
+        """
         return [file for writer in self._writers.values() for file in writer.finish()]
 
     def __exit__(
