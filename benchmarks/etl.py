@@ -136,14 +136,13 @@ def measure(
     look_at_memory = started
     while process.poll() is None:
         with suppress(psutil.Error):
-            for each in (root, *root.children(recursive=True)):
+            processes = (root, *root.children(recursive=True))
+            for each in processes:
                 times = each.cpu_times()
                 cpu[each.pid] = times.user + times.system
-        if time.monotonic() >= look_at_memory:
-            look_at_memory = time.monotonic() + _LOOK_AT_MEMORY_S
-            with suppress(psutil.Error):
+            if time.monotonic() >= look_at_memory:
+                look_at_memory = time.monotonic() + _LOOK_AT_MEMORY_S
                 # Forked workers share pages with their parent: each counts its part.
-                processes = (root, *root.children(recursive=True))
                 peak = max(peak, sum(each.memory_full_info().pss for each in processes))
         if timeline is not None:
             timeline.append((time.time(), sum(cpu.values())))

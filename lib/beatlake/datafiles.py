@@ -127,11 +127,12 @@ class DataFileWriter:
         rows = pa.concat_tables(self._waiting.pop(part)).combine_chunks()
         rows = rows.cast(self._target.schema)
         del self._bytes[part]
-        if self._cut_by is None:
+        if self._cut_by is not None:
+            keys = rows.column(self._cut_by)
+            self._ends |= set(pc.min_max(keys).as_py().values()) - {None}
+        if self._cut_by is None or len(rows) <= _GROUP_ROWS:
             self._write_group(rows)
             return
-        keys = rows.column(self._cut_by)
-        self._ends |= set(pc.min_max(keys).as_py().values()) - {None}
         groups = Cut.between(keys, -(-len(rows) // _GROUP_ROWS))
         for _, group in divided(rows, groups.bucket_of(keys)):
             self._write_group(group)
