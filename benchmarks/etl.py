@@ -141,9 +141,11 @@ def measure(
                 times = each.cpu_times()
                 cpu[each.pid] = times.user + times.system
             if time.monotonic() >= look_at_memory:
-                look_at_memory = time.monotonic() + _LOOK_AT_MEMORY_S
                 # Forked workers share pages with their parent: each counts its part.
                 peak = max(peak, sum(each.memory_full_info().pss for each in processes))
+                # A short process must not end between two looks, a long one not wait for them.
+                now = time.monotonic()
+                look_at_memory = now + min(_LOOK_AT_MEMORY_S, (now - started) / 4)
         if timeline is not None:
             timeline.append((time.time(), sum(cpu.values())))
         time.sleep(_LOOK_S)

@@ -59,6 +59,14 @@ def found_by(script: str, *arguments: str | Path) -> dict[str, Any]:
     return found
 
 
+@of("etl")
+def test_memory_of_short_process_is_seen(script: ModuleType) -> None:
+    """One that ends before a second look at a long one's memory would come."""
+    holding = "import time; held = b'x' * 100_000_000; time.sleep(0.6)"
+    measured = script.measure([sys.executable, "-c", holding])
+    assert measured.peak_rss_mb >= 95
+
+
 @pytest.mark.parametrize(
     "engines",
     ["duckdb,polars,pandas", pytest.param("duckdb,beatlake", marks=pytest.mark.full)],
