@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -30,6 +32,7 @@ from beatlake.exchange.tasks import Deal
 from beatlake.integrate.common import by_key, kept, merged, one_per_key
 from beatlake.quality.counting import Count, FlagCount, Tally
 from beatlake.quality.rules import Rule
+from beatlake.session import SparkSettings
 from beatlake.tables.spec import Column, SpecError, Table
 from tables_on_disk import stored
 
@@ -252,6 +255,26 @@ def test_what_can_put_no_row_aside_is_no_longer_one_tasks_when_it_would_not_fit(
     median = "SELECT a, median(b) AS b FROM x GROUP BY a"
     assert sizes.alone(Query(median, sources, holds=True)) == alone
     assert sizes.alone(Query(median, sources))
+
+
+@pytest.mark.parametrize(
+    ("context", "alone"),
+    [
+        (SimpleNamespace(defaultParallelism=2), 200_000_000),
+        (SimpleNamespace(defaultParallelism=64), 20_000_000),
+        (None, 20_000_000),
+    ],
+    ids=["few slots", "many slots", "Connect"],
+)
+def test_a_task_of_a_small_cluster_does_more_alone(
+    context: SimpleNamespace | None, alone: int
+) -> None:
+    """Its few slots are filled by stages that run side by side."""
+    conf = {"spark.master": "spark://host:7077", "spark.executor.cores": "2"}
+    session: Any = SimpleNamespace(conf=conf, sparkContext=context)
+    sizes = Sizes.of(session, SparkSettings())
+    assert (sizes.alone_values, sizes.cores) == (alone, 2)
+    assert Sizes.of(session, SparkSettings(alone_values=7)).alone_values == 7
 
 
 def towns_in(cut: Stored, number: int) -> set[str | None]:

@@ -66,8 +66,9 @@ class SparkSettings(BaseModel):
         None,
         ge=1,
         description="What has no more values is joined or aggregated by one task with all cores of "
-        "its machine, since moving rows costs more than other machines give; by default 20,000,000 "
-        "on a cluster, and on one machine as many as its memory allows.",
+        "its machine, since moving rows costs more than other machines give; by default as many as "
+        "memory allows on one machine, 200,000,000 on a cluster of four slots or fewer, which "
+        "stages that run side by side fill, and 20,000,000 on a larger one.",
     )
     bucket_rows: int = Field(
         100_000,
@@ -133,6 +134,14 @@ def cores_of_machine(spark: SparkSession) -> tuple[int, bool]:
         number = local[1] or "1"
         return (available_cores() if number == "*" else int(number)), False
     return int(spark.conf.get("spark.executor.cores", "1") or 1), True
+
+
+def slots(spark: SparkSession) -> int | None:
+    """How many tasks run at once now; None where Spark does not say: Connect, serverless."""
+    context = getattr(spark, "sparkContext", None)
+    if context is None or "connect" in type(spark).__module__:
+        return None
+    return int(context.defaultParallelism)
 
 
 def session_conf(settings: SparkSettings) -> dict[str, str]:

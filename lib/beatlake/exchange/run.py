@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 #: What one task does by itself on a cluster, and for each MB of memory on a machine without others:
 #: some 16 bytes a value, of which DuckDB holds a part.
 _ON_A_CLUSTER, _PER_MB = 20_000_000, 40_000
+#: A cluster of no more slots is filled by stages that run side by side: dealing only adds work.
+_FEW_SLOTS = 4
 #: What is not worth a second task, and what one holds without putting any of it aside, in values.
 _HARDLY_ANY, _HELD = 2_000_000, 20_000_000
 #: What one task holds within DuckDB's memory where nothing can be put aside, in values: 155 million
@@ -90,10 +92,14 @@ class Sizes:
     def of(cls, spark: SparkSession, settings: SparkSettings) -> Sizes:
         """What suits a session: one machine does alone what its memory and disk allow."""
         # Workers import this module, and need not have what checks settings.
-        from beatlake.session import cores_of_machine
+        from beatlake.session import cores_of_machine, slots
 
         cores, others = cores_of_machine(spark)
-        fitting = _ON_A_CLUSTER if others else total_memory_mb() * _PER_MB
+        if not others:
+            fitting = total_memory_mb() * _PER_MB
+        else:
+            found = slots(spark)
+            fitting = _ALL_HELD if found and found <= _FEW_SLOTS else _ON_A_CLUSTER
         alone = settings.alone_values or fitting
         return cls(settings.task_values, alone, settings.bucket_rows, cores)
 
