@@ -80,6 +80,11 @@ bench-learn: $(STAMP) ## measure fits, scoring, the ladder, spectrograms beside 
 		--json "build/bench/learn-$(BENCH_ROWS).json"
 	$(BIN)/python benchmarks/spectrograms.py --json build/bench/spectrograms.json
 
+.PHONY: bench-networks
+bench-networks: torch ## measure networks trained in one process, federated and data-parallel
+	@mkdir -p build/bench
+	$(BIN)/python benchmarks/networks.py --json build/bench/networks.json
+
 .PHONY: format
 format: $(STAMP) ## format the code and fix what the linter can
 	@$(BIN)/ruff check --fix .

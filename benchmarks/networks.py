@@ -1,6 +1,7 @@
 """Networks trained in three ways on the same rows, sample and budget.
 
     python benchmarks/networks.py [--rows 200000] [--epochs 8] [--seeds 5] [--network torch_mlp]
+        [--json FILE]
 
 The rows are those of `learn.py`, dealt by artist: a quarter tests, a tenth of the rest watches.
 Each seed gives first weights, an order of rows and dropout of its own. For every seed a network is
@@ -17,12 +18,14 @@ each, in an order that turns with the seed, in one session whose workers are reu
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
+import baseline
 import numpy as np
 import pyarrow as pa
 from scipy import stats
@@ -66,14 +69,14 @@ def interval(values: list[float]) -> tuple[float, float, float]:
     return mean, float(mean - half), float(mean + half)
 
 
-def main() -> None:
-    """Measure, print and, with --json, write what was found."""
+def main() -> int:
+    """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--network", default="torch_mlp")
-    parser.add_argument("--json", type=Path)
+    baseline.add_options(parser)
     given = parser.parse_args()
     rows = dealt(given.rows)
     test = rows.filter(pa.array(np.array(rows.column("side").to_pylist()) == "test"))
@@ -103,7 +106,7 @@ def main() -> None:
                 seconds[way].append(took - start[way])
                 print(f"seed {seed} {way}: {accuracy[way][-1]:.4f} in {took:.1f} s", flush=True)
     stop(spark)
-    found = {
+    found: dict[str, Any] = {
         "rows": given.rows,
         "network": given.network,
         "majority": float(max(label.mean(), 1 - label.mean())),
@@ -123,10 +126,12 @@ def main() -> None:
             for way in WAYS[1:]
         },
     }
-    print(json.dumps(found, indent=1))
-    if given.json:
-        given.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    for way, (mean, lower, upper) in found["points"].items():
+        print(f"{way}: {mean:+.2f} points beside a single process ({lower:+.2f} to {upper:+.2f})")
+    size = f"{given.rows} rows, {given.epochs} epochs of {given.network}"
+    ratios = {f"{way}_to_single": value for way, value in found["ratio"].items()}
+    return baseline.finish("networks", size, ratios, found, given)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,14 +1,14 @@
 """Spectrograms a second and core beside librosa's, of the same clips in one run.
 
-    python benchmarks/spectrograms.py [--clips 60] [--rounds 5]
+    python benchmarks/spectrograms.py [--clips 60] [--rounds 5] [--json FILE]
 
 Clips are 30 s of stereo at 44.1 kHz, as previews are: chords, noise and a beat, half MP3 and half
 Ogg Vorbis. Both sides take the middle ten seconds of each, decoded by libsndfile, mixed to mono,
 resampled by libsoxr to 16 kHz, and make 96 mel bands of it in dB: librosa by `get_duration`,
 `load`, `melspectrogram` and `power_to_db`, beatlake by what its tasks call. They take turns clip by
-clip, in one process with one thread, and seconds are those of the CPU. Said are spectrograms a
-second of each round, the median and the ratio of the medians, what the picture of 224 x 224 costs
-on top, and how far the two spectrograms are apart.
+clip, in one process with one thread, and seconds are those of the CPU. Said are the medians of
+spectrograms a second over the rounds, their ratio, what the picture of 224 x 224 costs on top, and
+how far the two spectrograms are apart.
 
 librosa is not among the locked packages: `.venv/bin/pip install librosa==0.11.0` brings it, and
 without it only beatlake is measured.
@@ -23,14 +23,15 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"
 
 import argparse
 import importlib.util
-import json
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import baseline
 import numpy as np
 import numpy.typing as npt
 import soundfile
@@ -111,12 +112,12 @@ def apart(paths: list[Path]) -> float:
     )
 
 
-def main() -> None:
-    """Measure, print and, with --json, write what was found."""
+def main() -> int:
+    """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clips", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path)
+    baseline.add_options(parser)
     given = parser.parse_args()
     ways: dict[str, Callable[[Path], Bytes]] = {
         "beatlake": by_beatlake,
@@ -144,13 +145,19 @@ def main() -> None:
                 rates[name].append(len(paths) / took)
         found: dict[str, Any] = {"clips": given.clips, "per_second_and_core": rates}
         found["median"] = {name: statistics.median(each) for name, each in rates.items()}
+        median = found["median"]
+        ratios = {
+            "seconds_of_both_pictures_to_one": median["beatlake"]
+            / median["beatlake, both pictures"]
+        }
         if "librosa" in ways:
-            found["ratio"] = found["median"]["beatlake"] / found["median"]["librosa"]
+            ratios["seconds_to_librosa"] = median["librosa"] / median["beatlake"]
             found["apart_db"] = apart(paths)
-    print(json.dumps(found, indent=1))
-    if given.json:
-        given.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
+            print(f"{found['apart_db']:.5f} dB apart from librosa's on average")
+    for name, rate in median.items():
+        print(f"{name}: {rate:.1f} spectrograms a second and core")
+    return baseline.finish("spectrograms", f"{given.clips} clips", ratios, found, given)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
