@@ -43,7 +43,7 @@ def test_images_reach_a_fold_byte_for_byte(
         sides = Sides(connection, asked, prepared, tmp_path)
         fitted = sides.fitted(rung, watched=True)
         assert fitted.names == ("log_mel",)
-        fold = sides.fold(rung, fitted, watched=True)
+        fold = sides.fold(rung, fitted, True, asked.estimators[0])
         test = sides.test(rung, fitted)
         # What is prepared is as long as a hash, whatever the images are.
         hashes = dict(connection.execute("SELECT row_id, f_log_mel FROM prepared").fetchall())

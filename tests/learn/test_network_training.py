@@ -16,15 +16,19 @@ import tables
 from kills import killed_and_done_again
 
 from beatlake import cli
+from beatlake.config import ConfigError
 from beatlake.errors import InputError
 from beatlake.lake import Lake
-from beatlake.learn import estimators, promotion
+from beatlake.learn import estimators, promotion, splits
+from beatlake.learn.algorithms import Estimator
 from beatlake.learn.estimators.networks.architecture import Architecture
 from beatlake.learn.estimators.networks.network import Network
 from beatlake.learn.estimators.networks.settings import NetworkSettings
 from beatlake.learn.estimators.networks.shards import Shard, sampled, spool
-from beatlake.learn.folds import BUCKET, BUCKETS, Fold
+from beatlake.learn.folds import BUCKET, BUCKETS, LABEL, STRATUM, Fold
 from beatlake.learn.records import Records
+from beatlake.learn.sides import Sides
+from beatlake.learn.task import Splits
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -85,8 +89,10 @@ def test_a_larger_sample_holds_every_smaller_one_and_each_stratum_has_its_share(
     label = dict(zip(rows["row_id"].to_pylist(), rows["label"].to_pylist(), strict=True))
     bucket = dict(zip(rows["row_id"].to_pylist(), rows[BUCKET].to_pylist(), strict=True))
     for stratified in (False, True):
+        if stratified:
+            frame = frame.withColumn(STRATUM, frame[LABEL])
         taken = [
-            {row.row_id for row in frame.filter(sampled(frame, share, stratified)).collect()}
+            {row.row_id for row in frame.filter(sampled(frame, share)).collect()}
             for share in (0.1, 0.2, 1.0)
         ]
         assert taken[0] < taken[1] < taken[2]
@@ -101,6 +107,30 @@ def test_a_larger_sample_holds_every_smaller_one_and_each_stratum_has_its_share(
                 held = sum(label[row] == one_of for row in found)
                 # The last bucket takes it over the share, by its own few rows.
                 assert share * own <= held <= share * own + 6
+
+
+def test_a_sample_is_of_what_the_task_says(tmp_path: Path) -> None:
+    found = {}
+    with songs.ready(songs.made(300), tmp_path) as ready:
+        (rung,) = splits.assign(ready.connection, ready.prepared, Splits(rungs=["artist"]))
+        sides = Sides(ready.connection, ready.task, ready.prepared, tmp_path)
+        fitted = sides.fitted(rung, watched=False)
+        for name in ("class", "mood", "size", None):
+            parameters = {"sample": 0.5, "strata": name}
+            asked = Estimator(name="torch_mlp", parameters=parameters)
+            if name == "size":
+                with pytest.raises(ConfigError, match="strata of size are none of class, mood, "):
+                    sides.fold(rung, fitted, False, asked)
+            else:
+                found[name] = pq.read_table(sides.fold(rung, fitted, False, asked).path)
+        moods = dict(ready.connection.execute("SELECT row_id, s_mood FROM prepared").fetchall())
+    strata = {name: rows[STRATUM].to_pylist() for name, rows in found.items() if name}
+    names = found["mood"]["row_id"].to_pylist()
+    assert strata["mood"] == [moods[name] for name in names]
+    assert set(strata["mood"]) == {"bright", "calm", "dark"}
+    assert [float(value) for value in strata["class"]] == found["class"][LABEL].to_pylist()
+    assert BUCKET in found[None].column_names
+    assert STRATUM not in found[None].column_names
 
 
 def test_rows_that_a_resampler_made_have_no_groups_to_be_sampled_by(
@@ -182,7 +212,7 @@ TASK = songs.altered(
         "  - {name: torch_mlp, parameters: {hidden: [16], epochs: 12, early_stopping_rounds: 4,"
         " learning_rate: 0.01, batch_size: 64}}\n"
         "  - {name: torch_resnet, parameters: {width: 16, blocks: 1, epochs: 6, sample: 0.5,"
-        " strategy: federated, learning_rate: 0.01, batch_size: 64}}",
+        " strata: mood, strategy: federated, learning_rate: 0.01, batch_size: 64}}",
     ),
 )
 

@@ -400,7 +400,7 @@ def test_every_value_that_is_searched_over_is_looked_at() -> None:
     with pytest.raises(ConfigError, match="dropout"):
         networks.check("torch_mlp", "classes", {}, {"dropout": (0.1, 2)})
     with pytest.raises(ConfigError, match="the label is a number"):
-        networks.check("torch_mlp", "number", {"stratified": True}, {})
+        networks.check("torch_mlp", "number", {"strata": "class"}, {})
 
 
 def test_without_torch_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,8 @@ Array: TypeAlias = npt.NDArray[Any]
 LABEL, WATCHES, WEIGHT, ROW = "label", "watches", "weight", "row_id"
 #: Where rows may be sampled: the hash bucket of their group, which is one of so many.
 BUCKET, BUCKETS = "bucket", 1000
+#: What they may be sampled by, each value by itself: a slice of the task, or the class.
+STRATUM, CLASS = "stratum", "class"
 
 
 @dataclass(frozen=True)
@@ -60,17 +62,20 @@ def table(
     sides: tuple[str, ...],
     *,
     buckets: bool = False,
+    stratum: str | None = None,
     scratch: Path | None = None,
 ) -> pa.Table:
     """Rows of some sides with their fitted columns, in the prepared order.
 
-    With ``buckets`` each row has that of its group: what the rung deals by. Images lie in a file
-    in ``scratch``.
+    With ``buckets`` each row has that of its group: what the rung deals by. With ``stratum``, an
+    expression, it has that, too. Images lie in a file in ``scratch``.
     """
     bucket = ""
     if buckets:
         group = f"coalesce({DEALT_BY[rung.name][1]}, row_id)"
         bucket = f"floor({share('beatlake', 'sample', group)} * {BUCKETS})::INTEGER AS {BUCKET}, "
+    if stratum is not None:
+        bucket += f"{stratum} AS {STRATUM}, "
     rows = images.beside(fitted.images) if fitted.images else "prepared"
     found = connection.sql(
         f"SELECT row_id, side, label::DOUBLE AS label, {bucket}{fitted.select()} FROM {rows}"
@@ -130,8 +135,7 @@ def write(
         WATCHES: pa.array(watches),
         **{name: rows.column(name) for name in columns},
     }
-    if BUCKET in rows.column_names:
-        made[BUCKET] = rows.column(BUCKET)
+    made |= {name: rows.column(name) for name in (BUCKET, STRATUM) if name in rows.column_names}
     _write(pa.table(made), keep, path, images.rows_together(math.prod(image)) if image else None)
     training, watching = (int((side & keep).sum()) for side in (~watches, watches))
     return Fold(path, columns, present, training, watching, categories, image)

@@ -106,8 +106,7 @@ class Climb:
                 self.say(f"{rung.name}: {estimator.name} {choice}")
             watched = self.sides.watched(rung, estimator)
             fitted = self.sides.fitted(rung, watched).only(settled.features, ELIMINATED)
-            sampled = estimators.sampled(estimator)
-            fold = self.sides.fold(rung, fitted, watched, buckets=sampled)
+            fold = self.sides.fold(rung, fitted, watched, estimator)
             model = estimators.fit(
                 spark,
                 estimator.name,

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from beatlake.config import ConfigError
 from beatlake.errors import InputError
 from beatlake.learn import estimators, features, folds, resampling
 from beatlake.learn.algorithms import Estimator
 from beatlake.learn.engine import one
 from beatlake.learn.estimators import Answer
 from beatlake.learn.features import FittedFeatures, TrainingRows
-from beatlake.learn.folds import Fold
+from beatlake.learn.folds import CLASS, Fold
 from beatlake.learn.judgement import Predictions
 from beatlake.learn.rows import Prepared
 from beatlake.learn.splits import FITTING, Rung
@@ -63,17 +64,21 @@ class Sides:
             )
         return self._fitted[key]
 
-    def fold(
-        self, rung: Rung, fitted: FittedFeatures, watched: bool, *, buckets: bool = False
-    ) -> Fold:
-        """The rows to fit on, resampled as the task says; with ``buckets`` they can be sampled.
+    def fold(self, rung: Rung, fitted: FittedFeatures, watched: bool, estimator: Estimator) -> Fold:
+        """The rows for an estimator to fit on, resampled as the task says.
 
         Raises:
+            ConfigError: the estimator samples strata that the task does not have.
             InputError: they hold one class only, or the resampler cannot take them.
         """
-        sides = folds.sides_of(watched)
         rows = folds.table(
-            self.connection, rung, fitted, sides, buckets=buckets, scratch=self.scratch
+            self.connection,
+            rung,
+            fitted,
+            folds.sides_of(watched),
+            buckets=estimators.sampled(estimator),
+            stratum=self._stratum(estimator),
+            scratch=self.scratch,
         )
         weights = None
         if self.task.kind == "classes":
@@ -173,6 +178,18 @@ class Sides:
                 missing_ok=True
             )
         self.connection.execute(f"DROP TABLE IF EXISTS {rung.table}")
+
+    def _stratum(self, estimator: Estimator) -> str | None:
+        """What an estimator's sample is taken by, as an expression."""
+        name = estimator.parameters.get("strata")
+        if name is None or not estimators.sampled(estimator):
+            return None
+        if name == CLASS:
+            return "label::VARCHAR"
+        if name not in self.prepared.slices:
+            known = ", ".join((CLASS, *self.prepared.slices))
+            raise ConfigError(f"{estimator.name}: strata of {name} are none of {known}.")
+        return f"coalesce({quoted(f's_{name}')}, '')"
 
     def _check_classes(self, rung: Rung, rows: pa.Table) -> None:
         training = np.asarray(rows.column("side").to_pylist(), dtype=object) != "valid"

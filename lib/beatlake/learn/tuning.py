@@ -337,7 +337,7 @@ class _Ground:
     ) -> _Ground:
         watched = sides.watched(rung, estimator)
         fitted = sides.fitted(rung, watched).only(features, ELIMINATED)
-        fold = sides.fold(rung, fitted, watched, buckets=estimators.sampled(estimator))
+        fold = sides.fold(rung, fitted, watched, estimator)
         if not rung.fold:
             return cls(fitted, fold, None, None)
         return cls(fitted, fold, sides.test(rung, fitted), sides.facts(rung, "side = 'test'"))

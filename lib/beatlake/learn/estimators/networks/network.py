@@ -48,6 +48,7 @@ class Fitted:
         rounds: that were made.
         best_round: after which the weights are those of the network, from 1.
         losses: mean on the validation side after each round.
+        rows_are: which they are, if not all.
     """
 
     rows: int
@@ -57,7 +58,7 @@ class Fitted:
     rounds: int
     best_round: int
     losses: tuple[float, ...]
-    rows_are: str = "those in the first buckets of a hash of their groups"
+    rows_are: str
 
 
 class Network:
@@ -187,7 +188,6 @@ def fit(
             folder,
             settings.shards,
             sample=settings.sample,
-            stratified=settings.stratified,
         )
         if kind == "number":
             architecture = architecture.model_copy(update=_spread(shards))
@@ -200,7 +200,7 @@ def fit(
         record.forget()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return Network(architecture, state.best, _fitted(fold, shards, state))
+    return Network(architecture, state.best, _fitted(fold, shards, settings, state))
 
 
 def _spread(shards: list[Shard]) -> Mapping[str, float]:
@@ -237,7 +237,10 @@ def _record(learning: Learning, shards: list[Shard], records: Records | None) ->
     )
 
 
-def _fitted(fold: Fold, shards: list[Shard], state: State) -> Fitted:
+def _fitted(fold: Fold, shards: list[Shard], settings: NetworkSettings, state: State) -> Fitted:
+    rows_are = "those in the first buckets of a hash of their groups"
+    if settings.strata:
+        rows_are += f", of each {settings.strata} by itself"
     return Fitted(
         sum(shard.rows for shard in shards),
         fold.rows,
@@ -246,4 +249,5 @@ def _fitted(fold: Fold, shards: list[Shard], state: State) -> Fitted:
         state.rounds,
         state.best_round,
         state.losses,
+        rows_are,
     )

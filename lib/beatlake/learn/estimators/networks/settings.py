@@ -18,6 +18,7 @@ from pydantic import (
 from beatlake.config import ConfigError
 from beatlake.learn.algorithms import Range
 from beatlake.learn.estimators.answer import Parameters, refuse_unknown
+from beatlake.learn.folds import CLASS
 
 #: Parameters that not every network has, by network.
 _OWN: dict[str, tuple[str, ...]] = {
@@ -78,7 +79,10 @@ class NetworkSettings(BaseModel):
     workers: int = Field(2, ge=1, description="Shards of the rows; `single` has one.")
     local_epochs: int = Field(1, ge=1, description="Epochs of a federated round.")
     sample: float = Field(1.0, gt=0, le=1, description="Share of the groups that are taken.")
-    stratified: bool = Field(False, description="Whether each class is sampled by itself.")
+    strata: str | None = Field(
+        None,
+        description=f"Slice of the task, or `{CLASS}`, of which each value is sampled by itself.",
+    )
     threads: int = Field(1, ge=1, description="Of each process; another number, other last digits.")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     mixed_precision: bool = Field(True, description="Half the digits, where the device is faster.")
@@ -148,7 +152,7 @@ def check(name: str, kind: str, parameters: Parameters, searched: Mapping[str, A
     Raises:
         ConfigError: naming each that is not known or cannot be.
     """
-    if settled(name, parameters).stratified and kind != "classes":
+    if settled(name, parameters).strata == CLASS and kind != "classes":
         raise ConfigError(f"{name} can sample classes by themselves, and the label is a number.")
     refuse_unknown(name, searched, known(name))
     for key, values in searched.items():

@@ -19,7 +19,7 @@ from beatlake.errors import InputError
 from beatlake.learn.estimators.answer import column
 from beatlake.learn.estimators.networks.architecture import Architecture
 from beatlake.learn.estimators.networks.spooled import CHUNK_BYTES, Rows, Spooled, Writer
-from beatlake.learn.folds import BUCKET, BUCKETS, LABEL, ROW, WATCHES, WEIGHT, Fold
+from beatlake.learn.folds import BUCKET, BUCKETS, LABEL, ROW, STRATUM, WATCHES, WEIGHT, Fold
 from beatlake.workers import forget_archives
 
 if TYPE_CHECKING:
@@ -74,7 +74,6 @@ def spool(
     shards: int,
     *,
     sample: float = 1.0,
-    stratified: bool = False,
 ) -> list[Shard]:
     """Cut a fold into shards, a task for each.
 
@@ -84,8 +83,7 @@ def spool(
         architecture: says what rows are made into.
         folder: that all workers see; it must not be there yet.
         shards: how many.
-        sample: share of the groups that are taken.
-        stratified: whether each class has at least that share of its own rows.
+        sample: share of the groups that are taken; see `sampled`.
 
     Raises:
         InputError: no row is left that trains, or the rows have no groups to be sampled by.
@@ -95,7 +93,7 @@ def spool(
     folder.mkdir(parents=True)
     frame = spark.read.parquet(str(fold.path))
     if sample < 1:
-        frame = frame.filter(sampled(frame, sample, stratified))
+        frame = frame.filter(sampled(frame, sample))
     frame = frame.repartition(shards, ROW).sortWithinPartitions(F.md5(F.col(ROW)), ROW)
     read = frame.select(LABEL, WEIGHT, WATCHES, *fold.columns)
     work = read.mapInArrow(_Spool(str(folder), architecture), _DDL)
@@ -121,11 +119,11 @@ def _small_batches(spark: SparkSession) -> Iterator[None]:
         spark.conf.set(_BATCH, before)
 
 
-def sampled(frame: DataFrame, sample: float, stratified: bool) -> Column:
+def sampled(frame: DataFrame, sample: float) -> Column:
     """Whether a row is of the sample: of the first so many hash buckets of the group key.
 
-    A larger sample holds every smaller one. Of classes that are sampled by themselves each takes
-    its own first buckets, until they hold the share of its training rows.
+    A larger sample holds every smaller one. Where rows are of strata, each takes its own first
+    buckets, until they hold the share of its training rows.
 
     Raises:
         InputError: the rows have no buckets, being made by a resampler.
@@ -137,12 +135,13 @@ def sampled(frame: DataFrame, sample: float, stratified: bool) -> Column:
             "A sample is of groups, and rows that a resampler made have none: take all rows"
             " (sample: 1), or weigh the classes (resampling: {how: class_weights})."
         )
-    if not stratified:
+    if STRATUM not in frame.columns:
         return F.col(BUCKET) < max(1, round(sample * BUCKETS))
-    counted = frame.filter(~F.col(WATCHES)).groupBy(LABEL, BUCKET).count().toArrow().to_pylist()
+    training = frame.filter(~F.col(WATCHES))
+    counted = training.groupBy(STRATUM, BUCKET).count().toArrow().to_pylist()
     below = F.lit(False)
-    for label in sorted({row[LABEL] for row in counted}):
-        own = sorted((row[BUCKET], row["count"]) for row in counted if row[LABEL] == label)
+    for stratum in sorted({row[STRATUM] for row in counted}):
+        own = sorted((row[BUCKET], row["count"]) for row in counted if row[STRATUM] == stratum)
         wanted = sample * sum(count for _, count in own)
         held = 0
         last = -1
@@ -150,7 +149,7 @@ def sampled(frame: DataFrame, sample: float, stratified: bool) -> Column:
             if held >= wanted:
                 break
             held, last = held + count, bucket
-        below = below | ((F.col(LABEL) == label) & (F.col(BUCKET) <= last))
+        below = below | ((F.col(STRATUM) == stratum) & (F.col(BUCKET) <= last))
     return below
 
 
