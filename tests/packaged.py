@@ -1,4 +1,4 @@
-"""The packaged archive and the pipeline job in a directory that is not the checkout."""
+"""The packaged archive and a job in a directory that is not the checkout."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def wheel(folder: Path) -> Path:
     return built
 
 
-def job(folder: Path) -> Path:
-    """Put the archive, the pipeline job and its settings for a cluster into a folder."""
+def job(folder: Path, name: str = "pipeline.py") -> Path:
+    """Put the archive, a job and its settings for a cluster into a folder."""
     wheel(folder).rename(folder / ARCHIVE)
-    shutil.copy(ROOT / "jobs" / "pipeline.py", folder)
+    shutil.copy(ROOT / "jobs" / name, folder)
     shutil.copy(ROOT / "conf" / "spark" / "cluster.conf", folder)
     return folder
 

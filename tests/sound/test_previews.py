@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from heard_lake import digits, publish, recording, url
 from odd_audio import encoded, mp3, odd, tone
 from quick_settings import QUICK
 
+import packaged
 from beatlake import cli
 from beatlake.config import PreviewSettings, SpectrogramSettings
 from beatlake.errors import ConflictError, InputError
@@ -360,3 +362,27 @@ def _tables() -> tuple[Any, ...]:
 
 def _data_files(lake: Lake) -> set[Path]:
     return {path for table in _tables() for path in lake.path(table.name).glob("*.parquet")}
+
+
+@pytest.mark.full
+def test_the_job_hears_previews_from_the_archive(folder: Path, tmp_path: Path) -> None:
+    place = packaged.job(tmp_path, "previews.py")
+    publish(place / "lake", _recordings())
+    submitted = packaged.submit(
+        "local[2]", "previews.py", "--lake", "lake", "--from", folder.name, "--sample", "100%"
+    )
+    done = subprocess.run(
+        submitted,
+        cwd=place,
+        env=packaged.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    outcomes = {row["isrc"]: row["outcome"] for row in rows(Lake(place / "lake"), PREVIEWS.name)}
+    assert outcomes == {
+        **{isrc: outcome for isrc, (_, _, outcome) in FILES.items()},
+        MISSING: "missing",
+        NOWHERE: "missing",
+    }
