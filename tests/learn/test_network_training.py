@@ -116,8 +116,8 @@ def test_a_sample_is_of_what_the_task_says(tmp_path: Path) -> None:
         sides = Sides(ready.connection, ready.task, ready.prepared, tmp_path)
         fitted = sides.fitted(rung, watched=False)
         for name in ("class", "mood", "size", None):
-            parameters = {"sample": 0.5, "strata": name}
-            asked = Estimator(name="torch_mlp", parameters=parameters)
+            strata = {} if name is None else {"strata": name}
+            asked = Estimator(name="torch_mlp", parameters={"sample": 0.5, **strata})
             if name == "size":
                 with pytest.raises(ConfigError, match="strata of size are none of class, mood, "):
                     sides.fold(rung, fitted, False, asked)
@@ -270,4 +270,5 @@ def test_networks_are_trained_judged_registered_and_applied_by_the_command_line(
     facts = found.manifest.facts
     assert 0.3 < facts["rows"] / facts["of_rows"] < 0.8
     said = f"fitted on {facts['rows']:,} of {facts['of_rows']:,} training rows, those in the first"
+    said += " buckets of a hash of their groups, of each mood by itself"
     assert said in (found.folder / "card.md").read_text(encoding="utf-8")
