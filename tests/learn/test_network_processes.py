@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sounds
 import tables
 
 from beatlake.config import ConfigError
 from beatlake.learn import estimators
 from beatlake.learn.estimators.networks.network import Network
+from beatlake.learn.folds import Fold
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -24,26 +26,43 @@ pytest.importorskip("torch", reason="networks need the extra torch: make torch")
 pytest.importorskip("safetensors", reason="networks need the extra torch: make torch")
 
 HERE = Path(__file__).parent
-SMALL: dict[str, Any] = {"hidden": (12,), "epochs": 4, "batch_size": 64, "dropout": 0.0}
-#: Fits in a session of its own on the fold that `tables` makes; `fitted` gives a network's bytes.
+SMALL: dict[str, dict[str, Any]] = {
+    "torch_mlp": {"hidden": (12,), "epochs": 4, "batch_size": 64, "dropout": 0.0},
+    "torch_cnn": {"channels": (4,), "epochs": 4, "batch_size": 64, "dropout": 0.0, "masked": 0.0},
+}
+#: Networks on numbers, and on images.
+NETWORKS = pytest.mark.parametrize("name", SMALL)
+#: Fits in a session of its own on rows that `tables` or `sounds` makes; `fitted` gives a network's
+#: bytes.
 PRELUDE = f"""
 import json, sys
 from pathlib import Path
 sys.path.insert(0, {str(HERE)!r})
-import tables
+import sounds, tables
 from beatlake.learn import estimators
 from beatlake.learn.estimators.networks import shards, strategies
 from beatlake.learn.records import Records
 from beatlake.session import SparkSettings, session, stop
 
-folder = Path(sys.argv[1])
-fold = tables.fold_of(tables.made("classes"), "classes", folder, watched=True)
-parameters = {{"hidden": (12,), "epochs": 4, "batch_size": 64, "strategy": "federated"}}
+folder, name = Path(sys.argv[1]), sys.argv[2]
+if name == "torch_mlp":
+    fold = tables.fold_of(tables.made("classes"), "classes", folder, watched=True)
+else:
+    fold = sounds.fold(*sounds.rhythms(200), folder)
+parameters = {{**{SMALL!r}[name], "strategy": "federated"}}
 
 def fitted(spark, records=None):
-    model = estimators.fit(spark, "torch_mlp", "classes", fold, parameters, 3, records)
+    model = estimators.fit(spark, name, "classes", fold, parameters, 3, records=records)
     return model.content().hex()
 """
+
+
+def fold_for(name: str, folder: Path) -> Fold:
+    """Rows that a network can look at."""
+    if name == "torch_mlp":
+        return tables.fold_of(tables.made("classes", 2000), "classes", folder, watched=True)
+    made: Fold = sounds.fold(*sounds.rhythms(600), folder)
+    return made
 
 
 def python(code: str, *arguments: str | Path, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -62,19 +81,20 @@ def test_more_processes_than_slots_are_refused_before_spark_waits(
 ) -> None:
     fold = tables.fold_of(tables.made("classes"), "classes", tmp_path)
     with pytest.raises(ConfigError, match="3 workers, and Spark has 2 slots"):
-        parameters = {**SMALL, "strategy": "data_parallel", "workers": 3}
+        parameters = {**SMALL["torch_mlp"], "strategy": "data_parallel", "workers": 3}
         estimators.fit(spark, "torch_mlp", "classes", fold, parameters, 1)
 
 
 @pytest.mark.full
+@NETWORKS
 def test_processes_that_step_together_come_near_to_one_and_alone_are_one(
-    spark: SparkSession, tmp_path: Path
+    name: str, spark: SparkSession, tmp_path: Path
 ) -> None:
-    fold = tables.fold_of(tables.made("classes", 2000), "classes", tmp_path, watched=True)
+    fold = fold_for(name, tmp_path)
 
     def fitted(**more: Any) -> Network:
-        parameters = {**SMALL, "learning_rate": 0.01, **more}
-        model = estimators.fit(spark, "torch_mlp", "classes", fold, parameters, 3)
+        parameters = {**SMALL[name], "learning_rate": 0.01, **more}
+        model = estimators.fit(spark, name, "classes", fold, parameters, 3)
         assert isinstance(model, Network)
         return model
 
@@ -88,7 +108,8 @@ def test_processes_that_step_together_come_near_to_one_and_alone_are_one(
 
 
 @pytest.mark.full
-def test_a_task_that_is_lost_and_tried_again_changes_nothing(tmp_path: Path) -> None:
+@NETWORKS
+def test_a_task_that_is_lost_and_tried_again_changes_nothing(name: str, tmp_path: Path) -> None:
     """The first try of every second task does all its work, and is lost at its end."""
     code = f"""{PRELUDE}
 class Lost:
@@ -115,27 +136,28 @@ found = fitted(spark)
 stop(spark)
 print(found == expected)
 """
-    done = python(code, tmp_path)
+    done = python(code, tmp_path, name)
     assert done.stdout == "True\n", done.stderr[-2000:]
     # The spooling, and four rounds.
     assert (tmp_path / "lost").read_text() == "x" * 5
 
 
 @pytest.mark.full
-def test_a_training_that_is_killed_goes_on_to_the_same_network(tmp_path: Path) -> None:
+@NETWORKS
+def test_a_training_that_is_killed_goes_on_to_the_same_network(name: str, tmp_path: Path) -> None:
     code = f"""{PRELUDE}
 spark = session(SparkSettings(cores=2, memory="2g"))
-kept = Records(folder / "records", {{}}) if sys.argv[2] == "kept" else None
+kept = Records(folder / "records", {{}}) if sys.argv[3] == "kept" else None
 print(fitted(spark, kept))
 stop(spark)
 """
-    expected = python(code, tmp_path, "not")
+    expected = python(code, tmp_path, name, "not")
     assert expected.returncode == 0, expected.stderr[-2000:]
-    killed = python(code, tmp_path, "kept", BEATLAKE_FAILPOINT="after:round 2")
+    killed = python(code, tmp_path, name, "kept", BEATLAKE_FAILPOINT="after:round 2")
     assert killed.returncode == -signal.SIGKILL
     assert len(list((tmp_path / "records").iterdir())) == 1
     # The first round would stop it, were it made again.
-    again = python(code, tmp_path, "kept", BEATLAKE_FAILPOINT="after:round 1")
+    again = python(code, tmp_path, name, "kept", BEATLAKE_FAILPOINT="after:round 1")
     assert again.returncode == 0, again.stderr[-2000:]
     assert again.stdout == expected.stdout
 
