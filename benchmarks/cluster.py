@@ -1,11 +1,11 @@
 """Two workers of one core on a standalone cluster beside `local[2]`, and a cluster in trouble.
 
-    python benchmarks/cluster.py --input DIR [--rounds 1] [--memory 3g] [--trouble]
+    python benchmarks/cluster.py --input DIR [--rounds 1] [--memory 3g] [--dealt | --trouble]
 
 The pipeline job is submitted with `spark-submit` from the packaged archive, once to `local[2]` and
 once to a master with two workers on this machine; the ratio is that of the seconds from start to
-exit. A third run, on `local[2]`, deals rows to buckets as the cluster
-does (`spark.alone_values=20000000`): what it takes more is dealing, and the rest is the cluster.
+exit. With `--dealt` a third run, on `local[2]`, deals rows to buckets as a cluster of more slots
+does (`spark.alone_values=20000000`), which two workers need not: what it takes more is dealing.
 
 `--trouble` instead compares two runs on three workers, of many small partitions: one undisturbed,
 one of which a worker gets every other half second only, and another is lost as joins begin. By the
@@ -38,6 +38,7 @@ import standalone
 #: Partitions of which each task has some seconds at most.
 _SMALL = ("ingest.split_mb=1", "spark.task_values=500000", "spark.alone_values=500000")
 _TURN_S = 0.5
+_LOCAL, _DEALT, _CLUSTER = "local[2]", "local[2], dealt", "cluster"
 
 
 def submit(
@@ -66,19 +67,21 @@ def submit(
         return measure(command, output=log, environment=environment, folder=folder)
 
 
-def beside_local(folder: Path, memory: str, rounds: int) -> dict[str, list[Measured]]:
+def beside_local(
+    folder: Path, memory: str, rounds: int, kinds: Sequence[str]
+) -> dict[str, list[Measured]]:
     """Each kind of run once in each round."""
-    found: dict[str, list[Measured]] = {"local[2]": [], "local[2], dealt": [], "cluster": []}
+    found: dict[str, list[Measured]] = {kind: [] for kind in kinds}
     python, log = Path(sys.executable), folder / "log"
     for number in range(rounds):
         for kind, runs in found.items():
-            settings = [AS_ON_A_CLUSTER] if kind.endswith("dealt") else []
-            if kind == "cluster":
+            settings = [AS_ON_A_CLUSTER] if kind == _DEALT else []
+            if kind == _CLUSTER:
                 place = folder / f"cluster-{number}"
                 with standalone.cluster(place, memory=memory) as machines:
                     runs.append(submit(folder, machines.master, machines.python, memory, [], log))
             else:
-                runs.append(submit(folder, "local[2]", python, memory, settings, log))
+                runs.append(submit(folder, _LOCAL, python, memory, settings, log))
             print(f"round {number + 1} {kind:15} {runs[-1].wall_s:.1f} s", flush=True)
     return found
 
@@ -145,6 +148,7 @@ def main() -> int:
     parser.add_argument("--input", required=True, type=Path)
     parser.add_argument("--rounds", default=1, type=int)
     parser.add_argument("--memory", default="3g", help="heap of the driver and of each executor")
+    parser.add_argument("--dealt", action="store_true", help="rows dealt to buckets, too")
     parser.add_argument("--trouble", action="store_true", help="a slow worker, and a lost one")
     baseline.add_options(parser)
     options = parser.parse_args()
@@ -157,13 +161,15 @@ def main() -> int:
             print(", ".join(f"{kind} {value:.1f} s" for kind, value in seconds.items()))
             ratios = {"disturbed_to_expected": seconds["disturbed"] / seconds["expected"]}
             return baseline.finish("cluster in trouble", scale, ratios, seconds, options)
-        found = beside_local(folder, options.memory, options.rounds)
+        kinds = (_LOCAL, *([_DEALT] if options.dealt else []), _CLUSTER)
+        found = beside_local(folder, options.memory, options.rounds, kinds)
     medians = {
         kind: statistics.median(each.wall_s for each in runs) for kind, runs in found.items()
     }
     ratios = {
-        "cluster_to_local": medians["cluster"] / medians["local[2]"],
-        "cluster_to_local_dealt": medians["cluster"] / medians["local[2], dealt"],
+        f"{name}_to_local": medians[kind] / medians[_LOCAL]
+        for name, kind in (("cluster", _CLUSTER), ("dealt", _DEALT))
+        if kind in medians
     }
     everything = {kind: [asdict(each) for each in runs] for kind, runs in found.items()}
     return baseline.finish("cluster", scale, ratios, everything, options)

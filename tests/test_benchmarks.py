@@ -108,7 +108,8 @@ def test_skew_slope_and_generator_are_measured(source: Path) -> None:
 
 @pytest.mark.full
 def test_a_cluster_is_measured_beside_local_spark(source: Path) -> None:
-    found = found_by("cluster.py", "--input", source, "--memory", "1g")
+    found = found_by("cluster.py", "--input", source, "--memory", "1g", "--dealt")
+    assert set(found) == {"local[2]", "local[2], dealt", "cluster"}
     assert all(each["wall_s"] > 0 for runs in found.values() for each in runs)
 
 

@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 
 from beatlake.buckets import UNCUT, Cut
 from beatlake.datafiles import Target
+from beatlake.environment import total_memory_mb
 from beatlake.exchange import (
     Dealt,
     Output,
@@ -260,8 +261,8 @@ def test_what_can_put_no_row_aside_is_no_longer_one_tasks_when_it_would_not_fit(
 @pytest.mark.parametrize(
     ("context", "alone"),
     [
-        (SimpleNamespace(defaultParallelism=2), 200_000_000),
-        (SimpleNamespace(defaultParallelism=64), 20_000_000),
+        (SimpleNamespace(defaultParallelism=4), total_memory_mb() * 40_000),
+        (SimpleNamespace(defaultParallelism=5), 20_000_000),
         (None, 20_000_000),
     ],
     ids=["few slots", "many slots", "Connect"],

@@ -66,9 +66,9 @@ class SparkSettings(BaseModel):
         None,
         ge=1,
         description="What has no more values is joined or aggregated by one task with all cores of "
-        "its machine, since moving rows costs more than other machines give; by default as many as "
-        "memory allows on one machine, 200,000,000 on a cluster of four slots or fewer, which "
-        "stages that run side by side fill, and 20,000,000 on a larger one.",
+        "its machine, since moving rows costs more than other machines give; by default 20,000,000 "
+        "on a cluster, and as many as memory allows on one machine or where there are no more than "
+        "four slots, which stages that run side by side fill.",
     )
     bucket_rows: int = Field(
         100_000,

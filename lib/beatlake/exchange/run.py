@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
     from beatlake.session import SparkSettings
 
-#: What one task does by itself on a cluster, and for each MB of memory on a machine without others:
-#: some 16 bytes a value, of which DuckDB holds a part.
-_ON_A_CLUSTER, _PER_MB = 20_000_000, 40_000
-#: A cluster of no more slots is filled by stages that run side by side: dealing only adds work.
-_FEW_SLOTS = 4
+#: What one task does by itself for each MB of memory: some 16 bytes a value, of which DuckDB holds
+#: a part.
+_PER_MB = 40_000
+#: The same on a cluster, and so many slots a cluster has at least: fewer are filled by stages that
+#: run side by side, where dealing rows only adds work.
+_ON_A_CLUSTER, _SLOTS_OF_A_CLUSTER = 20_000_000, 5
 #: What is not worth a second task, and what one holds without putting any of it aside, in values.
 _HARDLY_ANY, _HELD = 2_000_000, 20_000_000
 #: What one task holds within DuckDB's memory where nothing can be put aside, in values: 155 million
@@ -90,16 +91,16 @@ class Sizes:
 
     @classmethod
     def of(cls, spark: SparkSession, settings: SparkSettings) -> Sizes:
-        """What suits a session: one machine does alone what its memory and disk allow."""
+        """What suits a session: few cores do alone what a machine's memory and disk allow.
+
+        Machines of a small cluster are taken to be like the driver's.
+        """
         # Workers import this module, and need not have what checks settings.
         from beatlake.session import cores_of_machine, slots
 
         cores, others = cores_of_machine(spark)
-        if not others:
-            fitting = total_memory_mb() * _PER_MB
-        else:
-            found = slots(spark)
-            fitting = _ALL_HELD if found and found <= _FEW_SLOTS else _ON_A_CLUSTER
+        many = others and (slots(spark) or _SLOTS_OF_A_CLUSTER) >= _SLOTS_OF_A_CLUSTER
+        fitting = _ON_A_CLUSTER if many else total_memory_mb() * _PER_MB
         alone = settings.alone_values or fitting
         return cls(settings.task_values, alone, settings.bucket_rows, cores)
 
