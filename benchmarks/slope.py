@@ -3,11 +3,12 @@
     python benchmarks/slope.py --folder DIR [--scales 0.03,0.1,0.3,1] [--beside 0.1] [--rounds 1]
 
 DIR holds a set for each scale, named by it (`DIR/0.1`), made by `beatlake generate --clean` where
-it is missing. Each is run by all cores (`pipeline.py`), then that of `--beside` on one core and on
-two, and with rows dealt to buckets as on a cluster (`spark.alone_values=20000000`). Printed are the
-exponents by which seconds and CPU-seconds grow, over all scales and between the two largest, how
-much faster two cores are than one, what dealing costs, how each stage grows, and what `model.py`
-makes of it for a hundred million to ten billion tracks.
+it is missing. Each is run by all cores (`pipeline.py`), then that of `--beside` on one core, on two
+if these are not all, and with rows dealt to buckets as on a cluster of five slots or more
+(`spark.alone_values=20000000`). Printed are the exponents by which seconds and CPU-seconds grow,
+over all scales and between the two largest, how much faster two cores are than one, what dealing
+costs, how each stage grows, and what `model.py` makes of it for a hundred million to ten billion
+tracks.
 """
 
 from __future__ import annotations
@@ -96,7 +97,9 @@ def main() -> int:
     cores = len(psutil.Process().cpu_affinity())
     runs = {scale: median_run(inputs[scale], options.rounds) for scale in scales}
     beside = inputs[options.beside]
-    one, two = (median_run(beside, options.rounds, cores=number) for number in (1, 2))
+    one = median_run(beside, options.rounds, cores=1)
+    two = runs.get(options.beside) if cores == 2 else None
+    two = two or median_run(beside, options.rounds, cores=2)
     dealt = median_run(beside, options.rounds, [AS_ON_A_CLUSTER])
     factor = dealing(two, dealt)
     found = ratios(runs, one, two)
