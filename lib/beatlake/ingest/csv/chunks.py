@@ -59,13 +59,12 @@ class OddLines:
 
 @dataclass(frozen=True)
 class Piece:
-    """Some bytes seen by themselves: their first and last line may be of other pieces too.
+    """Some bytes of a chunk seen by themselves: their first and last line may be of others too.
 
     Offsets count from the part's start, line numbers from the first line's.
     """
 
-    data: bytes
-    offset: int
+    end: int
     line_feeds: int
     first_end: int
     last_end: int
@@ -76,8 +75,10 @@ class Piece:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A chunk's hash, and its bytes in pieces, the header's left out."""
+    """A chunk, where it begins in the part, its hash, and its pieces, the header left out."""
 
+    data: bytes
+    offset: int
     digest: bytes
     pieces: tuple[Piece, ...]
 
@@ -87,21 +88,22 @@ def look_at(data: bytes, offset: int, data_start: int, n_columns: int, limits: C
     digest = hashlib.sha256(data).digest()
     first = min(max(data_start - offset, 0), len(data))
     step = _PIECE_BYTES if data.find(b'"', first) >= 0 else CHUNK_BYTES
-    return Chunk(
-        digest,
-        tuple(
-            _look_at_piece(data[at : at + step], offset + at, n_columns, limits)
-            for at in range(first, len(data), step)
-        ),
+    pieces = (
+        _look_at_piece(data, at, min(at + step, len(data)), offset, n_columns, limits)
+        for at in range(first, len(data), step)
     )
+    return Chunk(data, offset, digest, tuple(pieces))
 
 
-def _look_at_piece(data: bytes, offset: int, n_columns: int, limits: CsvLimits) -> Piece:
-    buffer = np.frombuffer(data, np.uint8)
-    first, last = data.find(b"\n"), data.rfind(b"\n")
+def _look_at_piece(
+    data: bytes, start: int, end: int, offset: int, n_columns: int, limits: CsvLimits
+) -> Piece:
+    """What is between two places in a chunk that begins at an offset; no byte is copied."""
+    buffer = np.frombuffer(data, np.uint8, end - start, start)
+    first, last = data.find(b"\n", start, end), data.rfind(b"\n", start, end)
     head_odd = tail_odd = False
     odd = _no_lines()
-    if b'"' not in data:
+    if data.find(b'"', start, end) < 0:
         line_feeds = int(np.count_nonzero(buffer == LF))
     else:
         marks = np.flatnonzero((buffer == QUOTE) | (buffer == LF))
@@ -115,10 +117,10 @@ def _look_at_piece(data: bytes, offset: int, n_columns: int, limits: CsvLimits) 
         numbers = np.flatnonzero(np.diff(at_feeds) & 1) + 1
         starts, ends = feeds[numbers - 1] + 1, feeds[numbers] + 1
         odd = OddLines(starts, ends, numbers, np.zeros(0, np.bool_))
-        odd = replace(odd, pairs=_sound_pairs(buffer, odd, n_columns, limits)).moved(offset, 0)
+        odd = replace(odd, pairs=_sound_pairs(buffer, odd, n_columns, limits))
+        odd = odd.moved(offset + start, 0)
     return Piece(
-        data=data,
-        offset=offset,
+        end=offset + end,
         line_feeds=line_feeds,
         first_end=offset + first + 1,
         last_end=offset + last + 1,
@@ -152,7 +154,7 @@ def sound_records(buffer: Bytes, starts: Offsets, ends: Offsets, n_columns: int)
 
 
 class PartTally:
-    """Takes a part's pieces in order; afterwards knows its records."""
+    """Takes a part's chunks in order; afterwards knows its records."""
 
     def __init__(
         self, data_start: int, ends_with_newline: bool, n_columns: int, limits: CsvLimits
@@ -181,22 +183,25 @@ class PartTally:
         """A row [start, end) for each record of several lines."""
         return np.concatenate([np.empty((0, 2), np.int64), *self._joined])
 
-    def add(self, piece: Piece) -> None:
+    def add(self, chunk: Chunk) -> None:
         """Raises ValueError, with the end of a sentence, on a line of more than 2 GiB."""
-        data, odd = piece.data, piece.odd
-        self.size = piece.offset + len(data)
-        self._line_odd ^= piece.head_odd
-        if piece.line_feeds:
-            if self._line_odd:
-                crossing = _line(self._line_start, piece.first_end, 0)
-                odd = self._chain(crossing, odd, data, piece.offset)
-            self._pair(odd, self.lines, data, piece.offset)
-            self._check_length(piece.first_end)
-            self.lines += piece.line_feeds
-            self._line_start, self._line_odd = piece.last_end, piece.tail_odd
-        self._check_length(self.size)
-        keep = self._limits.max_record_bytes
-        self._recent = data[-keep:] if len(data) >= keep else (self._recent + data)[-keep:]
+        data, offset = chunk.data, chunk.offset
+        for piece in chunk.pieces:
+            odd = piece.odd
+            self.size = piece.end
+            self._line_odd ^= piece.head_odd
+            if piece.line_feeds:
+                if self._line_odd:
+                    crossing = _line(self._line_start, piece.first_end, 0)
+                    odd = self._chain(crossing, odd, data, offset)
+                self._pair(odd, self.lines, data, offset)
+                self._check_length(piece.first_end)
+                self.lines += piece.line_feeds
+                self._line_start, self._line_odd = piece.last_end, piece.tail_odd
+            self._check_length(self.size)
+        if chunk.pieces:
+            keep = self._limits.max_record_bytes
+            self._recent = data[-keep:] if len(data) >= keep else (self._recent + data)[-keep:]
 
     def finish(self) -> None:
         """Settles the last line, which may lack a line end, and whatever still looks for it."""
@@ -245,7 +250,7 @@ class PartTally:
         return replace(chained, pairs=np.concatenate([[sound], after.pairs]))
 
     def _bytes(self, start: int, end: int, data: bytes, offset: int) -> bytes:
-        """The bytes of a record that ends in the piece at `offset` and may begin before it."""
+        """The bytes of a record that ends in the chunk at `offset` and may begin before it."""
         inside = data[max(start - offset, 0) : end - offset]
         if start >= offset:
             return inside

@@ -148,8 +148,7 @@ def _survey_part(
     try:
         for chunk in _chunks(part, header, limits, pool, threads):
             digest.update(chunk.digest)
-            for piece in chunk.pieces:
-                tally.add(piece)
+            tally.add(chunk)
         changed = part.changed()
     except READ_ERRORS as error:
         hint = " (is the file cut short?)" if part.gzipped else ""
