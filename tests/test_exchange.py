@@ -246,29 +246,16 @@ def test_a_table_that_is_cut_otherwise_is_joined_with_one_that_stays_as_it_lies(
     ]
 
 
-@TASKS
-def test_steps_are_done_in_each_task_before_what_reads_them(
-    spark: SparkSession, tables: dict[str, Stored], sizes: Sizes
+@pytest.mark.parametrize(("rows", "alone"), [(99_000_000, True), (101_000_000, False)])
+def test_what_can_put_no_row_aside_is_no_longer_one_tasks_when_it_would_not_fit(
+    rows: int, alone: bool
 ) -> None:
-    plain = per_town(tables)
-    stepped = replace(
-        plain,
-        sql="SELECT first.town, country, n FROM first JOIN second"
-        " ON first.town IS NOT DISTINCT FROM second.town",
-        steps={
-            "first": f"SELECT town, n_sales AS n FROM ({plain.sql})",
-            # It reads the one before, and the sources.
-            "second": "SELECT counted.town, n = n_sales AS country"
-            " FROM counted JOIN first ON first.town IS NOT DISTINCT FROM counted.town",
-        },
-    )
-    assert stepped.schema.names == ["town", "country", "n"]
-    found = sorted(collect(spark, stepped, sizes).to_pylist(), key=str)
-    expected = sorted(collect(spark, plain, sizes).to_pylist(), key=str)
-    assert [(row["town"], row["n"]) for row in found] == [
-        (row["town"], row["n_sales"]) for row in expected
-    ]
-    assert all(row["country"] for row in found)
+    stored = Stored(pa.schema([("a", pa.int64()), ("b", pa.int64())]), ("a.parquet",), rows)
+    sources = {"x": Dealt(select(stored, "a", "b"), ("a",))}
+    sizes = Sizes(task_values=8_000_000, alone_values=960_000_000, bucket_rows=100_000)
+    median = "SELECT a, median(b) AS b FROM x GROUP BY a"
+    assert sizes.alone(Query(median, sources, holds=True)) == alone
+    assert sizes.alone(Query(median, sources))
 
 
 @pytest.mark.parametrize(

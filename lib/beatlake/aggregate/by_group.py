@@ -21,9 +21,6 @@ from beatlake.tables.gold import (
 
 #: Credits are integers in this unit, so that their sums are exact: it divides by 1 to 10.
 CREDIT_UNIT = 2_520
-#: Exact percentiles hold all their values, and DuckDB can put none of them aside: within the memory
-#: of a task 155 million fit, and 419 million do not.
-HELD_VALUES = 150_000_000
 
 
 def aggregates(
@@ -46,23 +43,19 @@ def _by_group(
     tables: Mapping[str, Stored], gold: Gold, aggregate: Aggregate, sources: Mapping[str, Dealt]
 ) -> Query:
     measures, quantiles = gold.measures_of(aggregate), gold.quantiles_of(aggregate)
-    counted = [f"count(*) AS {N}"]
+    sums = [f"count(*) AS {N}"]
     derived = [N]
     if aggregate.credit == "fractional":
-        counted.append("sum(credit) AS credits")
+        sums.append("sum(credit) AS credits")
         derived.append(f"credits::DOUBLE / {CREDIT_UNIT}::DOUBLE AS {N_FRACTIONAL}")
-    summed: dict[str, list[str]] = {}
     for name, measure in measures.items():
         if aggregate.credit == "fractional":
-            summed[name] = _fractional_sums(name, measure)
+            sums += _fractional_sums(name, measure)
             derived += [f"{name}_n", _fractional_mean(name, measure)]
         else:
-            summed[name] = _sums(name, measure, quantiles)
+            sums += _sums(name, measure, quantiles)
             derived += _derived(name, measure, quantiles)
     by = ", ".join(aggregate.group_by)
-    (rows,) = sources.values()
-    at_once = max(1, HELD_VALUES // max(1, rows.rows.rows)) if quantiles else len(measures)
-    grouped, steps = _grouped(aggregate, counted, summed, at_once)
     unknown = " OR ".join(_is_unknown(aggregate))
     source = f"silver.{aggregate.of}"
     linked = "true"
@@ -72,37 +65,13 @@ def _by_group(
         linked = f"{own} IS NOT NULL AND {own}::VARCHAR <> '{dates.UNKNOWN}'"
     return Query(
         f"""
-        WITH grouped AS ({grouped})
+        WITH grouped AS (SELECT {by}, {", ".join(sums)} FROM recordings GROUP BY {by})
         SELECT {by}, {unknown} AS {IS_UNKNOWN}, {", ".join(derived)} FROM grouped
         """,
         sources,
         [Count(f"gold.{aggregate.name}", source, "kept", f"sum({N}) FILTER (WHERE {linked})")],
-        steps=steps,
+        holds=bool(quantiles),
     )
-
-
-def _grouped(
-    aggregate: Aggregate, counted: Sequence[str], summed: Mapping[str, Sequence[str]], at_once: int
-) -> tuple[str, dict[str, str]]:
-    """SQL for the sums of all groups, and the steps that it needs: so many measures in each."""
-    by = ", ".join(aggregate.group_by)
-    names = list(summed)
-    columns = [
-        [column for name in names[first : first + at_once] for column in summed[name]]
-        for first in range(0, max(1, len(names)), at_once)
-    ]
-    columns[0] = [*counted, *columns[0]]
-    parts = [f"SELECT {by}, {', '.join(part)} FROM recordings GROUP BY {by}" for part in columns]
-    if len(parts) == 1:
-        return parts[0], {}
-    steps = {f"{aggregate.name}_{number}": part for number, part in enumerate(parts)}
-    first, *others = steps
-    joined = first
-    for other in others:
-        alike = (f"{first}.{key} IS NOT DISTINCT FROM {other}.{key}" for key in aggregate.group_by)
-        joined += f" JOIN {other} ON {' AND '.join(alike)}"
-    shown = ", ".join([f"{first}.*", *(f"{other}.* EXCLUDE ({by})" for other in others)])
-    return f"SELECT {shown} FROM {joined}", steps
 
 
 def _is_unknown(aggregate: Aggregate) -> list[str]:

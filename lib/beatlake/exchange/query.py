@@ -125,8 +125,8 @@ class Query:
         counts: what is counted of its rows, in the same pass.
         keep: a condition on the rows that go on to where the query's rows are used; they go
             without columns whose name begins with an underscore.
-        steps: what a task computes of the sources first, one after the other: SELECTs by the name
-            of the table that the SQL reads. Each has the task's memory to itself.
+        holds: whether a task must hold all its rows, and can put none aside on disk: exact
+            percentiles are so.
 
     Raises:
         ValueError: a scanned source stands beside another one that is scanned or dealt.
@@ -136,7 +136,7 @@ class Query:
     sources: Mapping[str, Scanned | Whole | Dealt]
     counts: Sequence[Count | FlagCount] = field(default=())
     keep: str | None = None
-    steps: Mapping[str, str] = field(default_factory=dict)
+    holds: bool = False
 
     def __post_init__(self) -> None:
         """Refuse sources of which a task cannot see matching shares."""
@@ -155,7 +155,7 @@ class Query:
             if source.repeated:
                 schemas[f"{name}_repeated"] = _schema_of_repeated(source)
         with views_of({name: each.empty_table() for name, each in schemas.items()}) as views:
-            return _going_on(views.sql(_select(views, self)).to_arrow_table(), self).schema
+            return _going_on(views.sql(self.sql).to_arrow_table(), self).schema
 
     def of_kind(self, kind: type[Kind]) -> list[tuple[str, Kind]]:
         """Its sources of a kind by name, in their order."""
@@ -213,7 +213,7 @@ def answer(
         query: the query.
         sources: a WITH clause that says what they are (`gathered`).
     """
-    reader = views.sql(_select(views, query, sources)).to_arrow_reader(_PIECE_ROWS)
+    reader = views.sql(f"{sources} SELECT * FROM ({query.sql})").to_arrow_reader(_PIECE_ROWS)
     pieces = (pa.Table.from_batches([batch]) for batch in reader)
     # That nothing was counted must be said, too.
     first = next(pieces, reader.schema.empty_table())
@@ -222,13 +222,6 @@ def answer(
             beside.register("result", piece)
             tallies = _totals(beside, "result", query.counts)
             yield _going_on(piece, query), tallies
-
-
-def _select(views: duckdb.DuckDBPyConnection, query: Query, sources: str = "") -> str:
-    """SQL for the rows of a query, whose steps are done."""
-    for name, sql in query.steps.items():
-        views.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {sources} SELECT * FROM ({sql})")
-    return f"{sources} SELECT * FROM ({query.sql})"
 
 
 @dataclass(frozen=True)
@@ -287,7 +280,7 @@ def _step(
 ) -> tuple[str, list[Tally]]:
     """SQL for the rows of a query that go on to another one, and what was counted."""
     sources, tallies = gathered(views, query, share)
-    rows = f"({_select(views, query, sources)})"
+    rows = f"({sources} SELECT * FROM ({query.sql}))"
     # Counting what lies in data files reads the columns that it needs.
     if query.of_kind(Dealt) and (query.counts or often):
         table = f"step_{uuid4().hex}"
