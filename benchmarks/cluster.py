@@ -42,7 +42,13 @@ _LOCAL, _DEALT, _CLUSTER = "local[2]", "local[2], dealt", "cluster"
 
 
 def submit(
-    folder: Path, master: str, python: Path, memory: str, settings: Sequence[str], log: Path
+    folder: Path,
+    master: str,
+    python: Path,
+    memory: str,
+    settings: Sequence[str],
+    log: Path,
+    cores: int = 2,
 ) -> Measured:
     """Submit the job from a folder that `packaged.job` made, with the input there, and measure it.
 
@@ -55,7 +61,7 @@ def submit(
             *("pipeline.py", "--input", "input", "--lake", lake, "--log", "json", *words),
             options=[
                 *("--conf", "spark.driver.host=127.0.0.1", "--conf", "spark.ui.enabled=false"),
-                *("--conf", "spark.log.level=ERROR"),
+                *("--conf", "spark.log.level=ERROR", "--conf", f"spark.cores.max={cores}"),
                 *("--driver-memory", memory, "--executor-memory", memory, "--executor-cores", "1"),
             ],
         )
@@ -123,14 +129,14 @@ def in_trouble(folder: Path, memory: str) -> dict[str, float]:
     """Seconds of an undisturbed and of a disturbed run, and what the model expects of it."""
     undisturbed, disturbed = folder / "undisturbed.log", folder / "disturbed.log"
     with standalone.cluster(folder / "first", workers=3, memory=memory) as machines:
-        first = submit(folder, machines.master, machines.python, memory, _SMALL, undisturbed)
+        first = submit(folder, machines.master, machines.python, memory, _SMALL, undisturbed, 3)
     disturbed.touch()
     with (
         standalone.cluster(folder / "second", workers=3, memory=memory) as machines,
         trouble(machines, disturbed) as lost,
     ):
         began = time.time()
-        second = submit(folder, machines.master, machines.python, memory, _SMALL, disturbed)
+        second = submit(folder, machines.master, machines.python, memory, _SMALL, disturbed, 3)
     if not lost:
         raise SystemExit("No worker was lost: the run was over before it could be.")
     parts = divided(events(undisturbed), lambda at: at, began, began)

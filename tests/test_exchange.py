@@ -258,21 +258,26 @@ def test_what_can_put_no_row_aside_is_no_longer_one_tasks_when_it_would_not_fit(
     assert sizes.alone(Query(median, sources))
 
 
+FEW, MANY = total_memory_mb() * 40_000, 20_000_000
+DYNAMIC = {"spark.dynamicAllocation.enabled": "true", "spark.executor.instances": "1"}
+
+
 @pytest.mark.parametrize(
-    ("context", "alone"),
+    ("settings", "alone"),
     [
-        (SimpleNamespace(defaultParallelism=4), total_memory_mb() * 40_000),
-        (SimpleNamespace(defaultParallelism=5), 20_000_000),
-        (None, 20_000_000),
+        ({"spark.cores.max": "4"}, FEW),
+        ({"spark.cores.max": "5"}, MANY),
+        ({"spark.executor.instances": "2"}, FEW),
+        ({"spark.executor.instances": "3"}, MANY),
+        ({**DYNAMIC, "spark.dynamicAllocation.maxExecutors": "2"}, FEW),
+        (DYNAMIC, MANY),
+        ({}, MANY),
     ],
-    ids=["few slots", "many slots", "Connect"],
 )
-def test_a_task_of_a_small_cluster_does_more_alone(
-    context: SimpleNamespace | None, alone: int
-) -> None:
-    """Its few slots are filled by stages that run side by side."""
-    conf = {"spark.master": "spark://host:7077", "spark.executor.cores": "2"}
-    session: Any = SimpleNamespace(conf=conf, sparkContext=context)
+def test_a_task_of_a_small_cluster_does_more_alone(settings: dict[str, str], alone: int) -> None:
+    """Its few slots are filled by stages that run side by side; Spark Connect says the same."""
+    conf = {"spark.master": "spark://host:7077", "spark.executor.cores": "2", **settings}
+    session: Any = SimpleNamespace(conf=conf)
     sizes = Sizes.of(session, SparkSettings())
     assert (sizes.alone_values, sizes.cores) == (alone, 2)
     assert Sizes.of(session, SparkSettings(alone_values=7)).alone_values == 7

@@ -67,8 +67,9 @@ class SparkSettings(BaseModel):
         ge=1,
         description="What has no more values is joined or aggregated by one task with all cores of "
         "its machine, since moving rows costs more than other machines give; by default 20,000,000 "
-        "on a cluster, and as many as memory allows on one machine or where there are no more than "
-        "four slots, which stages that run side by side fill.",
+        "on a cluster, and as many as memory allows on one machine or where Spark's settings "
+        "(spark.cores.max, spark.executor.instances) say that there are four slots at most, which "
+        "stages that run side by side fill.",
     )
     bucket_rows: int = Field(
         100_000,
@@ -137,11 +138,17 @@ def cores_of_machine(spark: SparkSession) -> tuple[int, bool]:
 
 
 def slots(spark: SparkSession) -> int | None:
-    """How many tasks run at once now; None where Spark does not say: Connect, serverless."""
-    context = getattr(spark, "sparkContext", None)
-    if context is None or "connect" in type(spark).__module__:
-        return None
-    return int(context.defaultParallelism)
+    """How many tasks a cluster runs at once at most, where Spark's settings say so; None otherwise.
+
+    Executors that are there come and go, and as a job begins there are none.
+    """
+    if total := spark.conf.get("spark.cores.max", ""):
+        return int(total)
+    dynamic = spark.conf.get("spark.dynamicAllocation.enabled", "false") == "true"
+    most = "dynamicAllocation.maxExecutors" if dynamic else "executor.instances"
+    executors = spark.conf.get(f"spark.{most}", "")
+    cores, _ = cores_of_machine(spark)
+    return int(executors) * cores if executors else None
 
 
 def session_conf(settings: SparkSettings) -> dict[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from beatlake.config import ConfigError
-from beatlake.session import slots
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -23,11 +22,14 @@ def check_slots(spark: SparkSession, what: str, workers: int, otherwise: str) ->
     Raises:
         ConfigError: there are fewer slots, or Spark has no tasks that start together.
     """
-    found = slots(spark)
-    if found is None:
+    context = getattr(spark, "sparkContext", None)
+    if context is None or "connect" in type(spark).__module__:
         raise ConfigError(
             f"{what} needs a classic Spark session with barrier tasks; Spark Connect and"
             f" serverless compute have none. {otherwise}"
         )
-    if workers > found:
-        raise ConfigError(f"{what} is to have {workers} workers, and Spark has {found} slots.")
+    if workers > context.defaultParallelism:
+        raise ConfigError(
+            f"{what} is to have {workers} workers, and Spark has"
+            f" {context.defaultParallelism} slots."
+        )
