@@ -119,6 +119,26 @@ def test_rows_of_equal_keys_meet_and_every_row_is_counted_once(
     ]
 
 
+def test_a_task_that_does_all_of_a_query_may_hold_more_where_there_is_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def limit_mb(*, alone: bool) -> float:
+        use_cores(1, alone=alone)
+        with views_of({}) as views:
+            ((told,),) = views.execute("SELECT current_setting('memory_limit')").fetchall()
+        number, unit = told.split()
+        return float(number) * {"MiB": 1, "GiB": 1024}[unit] * 1.048576
+
+    try:
+        for machine, expected in ((4_000, 2_000), (64_000, 8_000)):
+            memory = "beatlake.exchange.query.total_memory_mb"
+            monkeypatch.setattr(memory, lambda machine=machine: machine)
+            assert limit_mb(alone=True) == pytest.approx(expected, rel=0.05)
+            assert limit_mb(alone=False) == pytest.approx(2_000, rel=0.05)
+    finally:
+        use_cores(1)
+
+
 def test_rows_that_a_task_of_many_cores_hands_on_go_where_their_keys_say() -> None:
     keys = pa.array(range(1_000_000))
     pieces = [pa.table({"key": keys.slice(at, 50_000)}) for at in range(0, len(keys), 50_000)]
@@ -246,16 +266,41 @@ def test_a_table_that_is_cut_otherwise_is_joined_with_one_that_stays_as_it_lies(
     ]
 
 
-@pytest.mark.parametrize(("rows", "alone"), [(99_000_000, True), (101_000_000, False)])
+@pytest.mark.parametrize(("rows", "alone"), [(24_000_000, True), (26_000_000, False)])
 def test_what_can_put_no_row_aside_is_no_longer_one_tasks_when_it_would_not_fit(
     rows: int, alone: bool
 ) -> None:
     stored = Stored(pa.schema([("a", pa.int64()), ("b", pa.int64())]), ("a.parquet",), rows)
     sources = {"x": Dealt(select(stored, "a", "b"), ("a",))}
     sizes = Sizes(task_values=8_000_000, alone_values=960_000_000, bucket_rows=100_000)
-    median = "SELECT a, median(b) AS b FROM x GROUP BY a"
-    assert sizes.alone(Query(median, sources, holds=True)) == alone
-    assert sizes.alone(Query(median, sources))
+    medians = "SELECT a, median(a) AS c, median(b) AS b FROM x GROUP BY a"
+    assert sizes.alone(Query(medians, sources, holds=2)) == alone
+    assert sizes.alone(Query(medians, sources))
+
+
+@TASKS
+def test_steps_are_done_in_each_task_before_what_reads_them(
+    spark: SparkSession, tables: dict[str, Stored], sizes: Sizes
+) -> None:
+    plain = per_town(tables)
+    stepped = replace(
+        plain,
+        sql="SELECT first.town, country, n FROM first JOIN second"
+        " ON first.town IS NOT DISTINCT FROM second.town",
+        steps={
+            "first": f"SELECT town, n_sales AS n FROM ({plain.sql})",
+            # It reads the one before, and the sources.
+            "second": "SELECT counted.town, n = n_sales AS country"
+            " FROM counted JOIN first ON first.town IS NOT DISTINCT FROM counted.town",
+        },
+    )
+    assert stepped.schema.names == ["town", "country", "n"]
+    found = sorted(collect(spark, stepped, sizes).to_pylist(), key=str)
+    expected = sorted(collect(spark, plain, sizes).to_pylist(), key=str)
+    assert [(row["town"], row["n"]) for row in found] == [
+        (row["town"], row["n_sales"]) for row in expected
+    ]
+    assert all(row["country"] for row in found)
 
 
 FEW, MANY = total_memory_mb() * 40_000, 20_000_000

@@ -72,7 +72,7 @@ class SparkSettings(BaseModel):
         "stages that run side by side fill.",
     )
     bucket_rows: int = Field(
-        100_000,
+        200_000,
         ge=1,
         description="Large tables are cut by ISRC into ranges with about so many rows of audio "
         "features each, which tasks join one by one, and of which a look-up reads one.",

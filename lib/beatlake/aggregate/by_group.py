@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from beatlake import dates
 from beatlake.aggregate.exact import exact_sum, mean, scaled, standard_deviation
-from beatlake.exchange import Dealt, Query, Stored, select
+from beatlake.exchange import ALL_HELD, Dealt, Query, Stored, select
 from beatlake.quality.counting import Count
 from beatlake.tables.gold import (
     IS_UNKNOWN,
@@ -43,19 +43,23 @@ def _by_group(
     tables: Mapping[str, Stored], gold: Gold, aggregate: Aggregate, sources: Mapping[str, Dealt]
 ) -> Query:
     measures, quantiles = gold.measures_of(aggregate), gold.quantiles_of(aggregate)
-    sums = [f"count(*) AS {N}"]
+    counted = [f"count(*) AS {N}"]
     derived = [N]
     if aggregate.credit == "fractional":
-        sums.append("sum(credit) AS credits")
+        counted.append("sum(credit) AS credits")
         derived.append(f"credits::DOUBLE / {CREDIT_UNIT}::DOUBLE AS {N_FRACTIONAL}")
+    summed: dict[str, list[str]] = {}
     for name, measure in measures.items():
         if aggregate.credit == "fractional":
-            sums += _fractional_sums(name, measure)
+            summed[name] = _fractional_sums(name, measure)
             derived += [f"{name}_n", _fractional_mean(name, measure)]
         else:
-            sums += _sums(name, measure, quantiles)
+            summed[name] = _sums(name, measure, quantiles)
             derived += _derived(name, measure, quantiles)
     by = ", ".join(aggregate.group_by)
+    (rows,) = sources.values()
+    at_once = max(1, ALL_HELD // max(1, rows.rows.rows)) if quantiles else len(measures)
+    grouped, steps = _grouped(aggregate, counted, summed, at_once)
     unknown = " OR ".join(_is_unknown(aggregate))
     source = f"silver.{aggregate.of}"
     linked = "true"
@@ -65,13 +69,38 @@ def _by_group(
         linked = f"{own} IS NOT NULL AND {own}::VARCHAR <> '{dates.UNKNOWN}'"
     return Query(
         f"""
-        WITH grouped AS (SELECT {by}, {", ".join(sums)} FROM recordings GROUP BY {by})
+        WITH grouped AS ({grouped})
         SELECT {by}, {unknown} AS {IS_UNKNOWN}, {", ".join(derived)} FROM grouped
         """,
         sources,
         [Count(f"gold.{aggregate.name}", source, "kept", f"sum({N}) FILTER (WHERE {linked})")],
-        holds=bool(quantiles),
+        steps=steps,
+        holds=min(at_once, len(measures)) if quantiles else 0,
     )
+
+
+def _grouped(
+    aggregate: Aggregate, counted: Sequence[str], summed: Mapping[str, Sequence[str]], at_once: int
+) -> tuple[str, dict[str, str]]:
+    """SQL for the sums of all groups, and the steps that it needs: so many measures in each."""
+    by = ", ".join(aggregate.group_by)
+    names = list(summed)
+    columns = [
+        [column for name in names[first : first + at_once] for column in summed[name]]
+        for first in range(0, max(1, len(names)), at_once)
+    ]
+    columns[0] = [*counted, *columns[0]]
+    parts = [f"SELECT {by}, {', '.join(part)} FROM recordings GROUP BY {by}" for part in columns]
+    if len(parts) == 1:
+        return parts[0], {}
+    steps = {f"{aggregate.name}_{number}": part for number, part in enumerate(parts)}
+    first, *others = steps
+    joined = first
+    for other in others:
+        alike = (f"{first}.{key} IS NOT DISTINCT FROM {other}.{key}" for key in aggregate.group_by)
+        joined += f" JOIN {other} ON {' AND '.join(alike)}"
+    shown = ", ".join([f"{first}.*", *(f"{other}.* EXCLUDE ({by})" for other in others)])
+    return f"SELECT {shown} FROM {joined}", steps
 
 
 def _is_unknown(aggregate: Aggregate) -> list[str]:

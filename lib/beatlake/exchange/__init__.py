@@ -9,9 +9,10 @@ from the data files on and by all cores: no row is moved.
 """
 
 from beatlake.exchange.query import Dealt, Query, Scanned, Stored, Whole, select
-from beatlake.exchange.run import Done, Output, Sizes, collect, ranges, write
+from beatlake.exchange.run import ALL_HELD, Done, Output, Sizes, collect, ranges, write
 
 __all__ = [
+    "ALL_HELD",
     "Dealt",
     "Done",
     "Output",

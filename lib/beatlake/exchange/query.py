@@ -18,11 +18,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from beatlake.buckets import UNCUT, Cut, file_in
+from beatlake.environment import total_memory_mb
 from beatlake.quality.counting import Count, FlagCount, Tally
 from beatlake.sql import SEALED, text, texts
 
-#: DuckDB puts aside on disk what passes this; its tasks run side by side.
-_MEMORY_LIMIT = "2GB"
+#: DuckDB puts aside on disk what passes this, in MB; its tasks run side by side.
+_MEMORY_MB = 2_000
+#: A task that does all of a query may hold this share of its machine's memory, if that is more: few
+#: of them run side by side, and what is put aside is compressed, written and read again.
+_SHARE_ALONE = 1 / 8
 #: So much is computed ahead while a piece is written.
 _BUFFER = "256MB"
 #: An answer comes in pieces of so many rows, so that nobody needs memory for all of them.
@@ -125,8 +129,10 @@ class Query:
         counts: what is counted of its rows, in the same pass.
         keep: a condition on the rows that go on to where the query's rows are used; they go
             without columns whose name begins with an underscore.
-        holds: whether a task must hold all its rows, and can put none aside on disk: exact
-            percentiles are so.
+        steps: what a task computes of the sources first, one after the other: SELECTs by the name
+            of the table that the SQL reads. Each has the task's memory to itself.
+        holds: how many values of each row a task must hold at once and can put none of aside on
+            disk: those of which exact percentiles are taken in one step.
 
     Raises:
         ValueError: a scanned source stands beside another one that is scanned or dealt.
@@ -136,7 +142,8 @@ class Query:
     sources: Mapping[str, Scanned | Whole | Dealt]
     counts: Sequence[Count | FlagCount] = field(default=())
     keep: str | None = None
-    holds: bool = False
+    steps: Mapping[str, str] = field(default_factory=dict)
+    holds: int = 0
 
     def __post_init__(self) -> None:
         """Refuse sources of which a task cannot see matching shares."""
@@ -155,7 +162,7 @@ class Query:
             if source.repeated:
                 schemas[f"{name}_repeated"] = _schema_of_repeated(source)
         with views_of({name: each.empty_table() for name, each in schemas.items()}) as views:
-            return _going_on(views.sql(self.sql).to_arrow_table(), self).schema
+            return _going_on(views.sql(_select(views, self)).to_arrow_table(), self).schema
 
     def of_kind(self, kind: type[Kind]) -> list[tuple[str, Kind]]:
         """Its sources of a kind by name, in their order."""
@@ -213,7 +220,7 @@ def answer(
         query: the query.
         sources: a WITH clause that says what they are (`gathered`).
     """
-    reader = views.sql(f"{sources} SELECT * FROM ({query.sql})").to_arrow_reader(_PIECE_ROWS)
+    reader = views.sql(_select(views, query, sources)).to_arrow_reader(_PIECE_ROWS)
     pieces = (pa.Table.from_batches([batch]) for batch in reader)
     # That nothing was counted must be said, too.
     first = next(pieces, reader.schema.empty_table())
@@ -222,6 +229,13 @@ def answer(
             beside.register("result", piece)
             tallies = _totals(beside, "result", query.counts)
             yield _going_on(piece, query), tallies
+
+
+def _select(views: duckdb.DuckDBPyConnection, query: Query, sources: str = "") -> str:
+    """SQL for the rows of a query, whose steps are done."""
+    for name, sql in query.steps.items():
+        views.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {sources} SELECT * FROM ({sql})")
+    return f"{sources} SELECT * FROM ({query.sql})"
 
 
 @dataclass(frozen=True)
@@ -280,7 +294,7 @@ def _step(
 ) -> tuple[str, list[Tally]]:
     """SQL for the rows of a query that go on to another one, and what was counted."""
     sources, tallies = gathered(views, query, share)
-    rows = f"({sources} SELECT * FROM ({query.sql}))"
+    rows = f"({_select(views, query, sources)})"
     # Counting what lies in data files reads the columns that it needs.
     if query.of_kind(Dealt) and (query.counts or often):
         table = f"step_{uuid4().hex}"
@@ -375,7 +389,7 @@ def _database() -> duckdb.DuckDBPyConnection:
         ":memory:",
         config={
             "threads": 1,
-            "memory_limit": _MEMORY_LIMIT,
+            "memory_limit": f"{_MEMORY_MB}MB",
             # No query depends on the order of rows.
             "preserve_insertion_order": False,
             "temp_directory": os.path.join(folder, f"duckdb-{os.getpid()}"),
@@ -397,9 +411,10 @@ def _in_order() -> duckdb.DuckDBPyConnection:
     )
 
 
-def use_cores(number: int) -> None:
-    """Have queries from now on use so many cores."""
-    _database().execute(f"SET threads = {number}")
+def use_cores(number: int, *, alone: bool = False) -> None:
+    """Have queries from now on use so many cores, and the memory of a task that is alone or not."""
+    memory = max(_MEMORY_MB, int(total_memory_mb() * _SHARE_ALONE)) if alone else _MEMORY_MB
+    _database().execute(f"SET threads = {number}; SET memory_limit = '{memory}MB'")
 
 
 @contextmanager

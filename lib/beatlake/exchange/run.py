@@ -31,13 +31,13 @@ _PER_MB = 40_000
 _ON_A_CLUSTER, _SLOTS_OF_A_CLUSTER = 20_000_000, 5
 #: What is not worth a second task, and what one holds without putting any of it aside, in values.
 _HARDLY_ANY, _HELD = 2_000_000, 20_000_000
-#: What one task holds within DuckDB's memory where nothing can be put aside, in values: 155 million
-#: fit, 419 million do not.
-_ALL_HELD = 200_000_000
+#: What one task holds within DuckDB's memory where nothing can be put aside, in values: each takes
+#: up to 36 bytes, by the sizes of groups.
+ALL_HELD = 50_000_000
 #: To find ranges of even size, so many values are looked at for each.
 _SAMPLED = 1_000
 #: So many buckets share a file and a task: fewer files to open, and tasks worth their start.
-_TOGETHER = 4
+_TOGETHER = 2
 _PARCELS_DDL = "bucket int, source int, rows binary"
 
 
@@ -83,10 +83,10 @@ class Sizes:
             return query.is_small(min(self.alone_values, _HARDLY_ANY))
         if not query.of_kind(Dealt):
             return True
-        limit = min(self.alone_values, _ALL_HELD) if query.holds else self.alone_values
-        if query.cut != UNCUT:
-            # Rows that lie in buckets need not move to be shared out.
-            limit = min(limit, _HELD)
+        if query.holds * query.rows > ALL_HELD:
+            return False
+        # Rows that lie in buckets need not move to be shared out.
+        limit = self.alone_values if query.cut == UNCUT else min(self.alone_values, _HELD)
         return query.is_small(limit)
 
     @classmethod

@@ -259,7 +259,7 @@ class Join(_Task):
         self, batches: Iterable[pa.RecordBatch]
     ) -> Iterator[tuple[int, Answer, Sequence[Tally]]]:
         """One bucket after the other."""
-        use_cores(self._cores)
+        use_cores(self._cores, alone=self._dealt is None)
         for share, counted in self._shares(batches):
             with views_of({}) as views:
                 sources, before = gathered(views, self.query, share, often=len(self.asked) > 1)
