@@ -4,7 +4,8 @@ Every benchmark boils down to ratios, of which less is better and which say the 
 `baseline.json` keeps those of a scale, as `{benchmark: {scale: {ratio: value}}}`. `finish` prints
 each beside the kept one. One that has grown by more than `TOLERANCE` is said to be worse, and the
 benchmark ends with status 1, so that `make bench` does, too. `--keep` writes what was found into
-`baseline.json` instead: do so on purpose, on a machine that does nothing else.
+`baseline.json` instead, and leaves ratios there that were not measured this time: do so on purpose,
+on a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ def finish(
         options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     if options.keep:
         rounded = {name: round(value, 3) for name, value in ratios.items()}
-        kept.setdefault(benchmark, {})[scale] = rounded
+        of_scale = kept.setdefault(benchmark, {}).setdefault(scale, {})
+        of_scale.update(rounded)
         _FILE.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
         return 0
     if worse:

@@ -194,7 +194,7 @@ def test_a_ratio_that_grew_is_worse_and_ends_with_status_1(
     script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = tmp_path / "baseline.json"
-    kept.write_text('{"skew": {"1": {"to_even": 1.0}}}', encoding="utf-8")
+    kept.write_text('{"skew": {"1": {"to_even": 1.0, "of_others": 2.0}}}', encoding="utf-8")
     monkeypatch.setattr(script, "_FILE", kept)
 
     def finish(value: float, scale: str = "1", *, keep: bool = False) -> int:
@@ -207,6 +207,8 @@ def test_a_ratio_that_grew_is_worse_and_ends_with_status_1(
     assert finish(1.3, "0.1") == 0, "another scale is another thing"
     assert finish(1.3, keep=True) == 0
     assert finish(1.3) == 0
+    told = json.loads(kept.read_text(encoding="utf-8"))["skew"]["1"]
+    assert told == {"to_even": 1.3, "of_others": 2.0}, "what was not measured stays"
 
 
 @of("model")

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from beatlake import datafiles
 from beatlake.buckets import UNCUT, Cut, file_in
 from beatlake.datafiles import DataFileWriters, Target
-from beatlake.exchange.query import Stored, views_of
+from beatlake.exchange import Stored
+from beatlake.exchange.database import views_of
 
 TEXTS = st.lists(st.one_of(st.none(), st.text(max_size=20)), max_size=30)
 SCHEMA = pa.schema([pa.field("isrc", pa.string()), pa.field("number", pa.int64(), False)])

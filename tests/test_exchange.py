@@ -28,7 +28,7 @@ from beatlake.exchange import (
     select,
     write,
 )
-from beatlake.exchange.query import use_cores, views_of
+from beatlake.exchange.database import use_cores, views_of
 from beatlake.exchange.tasks import Deal
 from beatlake.integrate.common import by_key, kept, merged, one_per_key
 from beatlake.quality.counting import Count, FlagCount, Tally
@@ -131,7 +131,7 @@ def test_a_task_that_does_all_of_a_query_may_hold_more_where_there_is_more(
 
     try:
         for machine, expected in ((4_000, 2_000), (64_000, 8_000)):
-            memory = "beatlake.exchange.query.total_memory_mb"
+            memory = "beatlake.exchange.database.total_memory_mb"
             monkeypatch.setattr(memory, lambda machine=machine: machine)
             assert limit_mb(alone=True) == pytest.approx(expected, rel=0.05)
             assert limit_mb(alone=False) == pytest.approx(2_000, rel=0.05)

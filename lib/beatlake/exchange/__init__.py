@@ -8,8 +8,9 @@ beyond those of equal keys, nor on their order. What one machine can do is done 
 from the data files on and by all cores: no row is moved.
 """
 
-from beatlake.exchange.query import Dealt, Query, Scanned, Stored, Whole, select
+from beatlake.exchange.query import Dealt, Query, Scanned, Whole, select
 from beatlake.exchange.run import ALL_HELD, Done, Output, Sizes, collect, ranges, write
+from beatlake.exchange.stored import Stored
 
 __all__ = [
     "ALL_HELD",

@@ -13,7 +13,8 @@ import pyarrow as pa
 from beatlake.buckets import UNCUT, Cut
 from beatlake.datafiles import Target, Written
 from beatlake.environment import total_memory_mb
-from beatlake.exchange.query import Dealt, Query, Scanned, Stored, select
+from beatlake.exchange.query import Dealt, Query, Scanned, select
+from beatlake.exchange.stored import Stored
 from beatlake.exchange.tasks import BUCKET, COUNTS, Deal, Join, Scan, Write
 from beatlake.quality.counting import Tally, added_up
 from beatlake.tables.spec import Table

@@ -14,18 +14,9 @@ import pyarrow as pa
 
 from beatlake.buckets import UNCUT, Cut, divided
 from beatlake.datafiles import DataFileWriters, Target
-from beatlake.exchange.query import (
-    Dealt,
-    Query,
-    Scanned,
-    Share,
-    Whole,
-    answer,
-    gathered,
-    of_each_row,
-    use_cores,
-    views_of,
-)
+from beatlake.exchange.answering import Share, answer, gathered
+from beatlake.exchange.database import of_each_row, use_cores, views_of
+from beatlake.exchange.query import Dealt, Query, Scanned, Whole
 from beatlake.quality.counting import Tally, added_up
 from beatlake.workers import forget_archives
 
