@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -72,3 +73,18 @@ def test_measures_in_several_steps_give_what_one_gives(
     ]
     assert some["energy_p25"] == pytest.approx(np.percentile(energy, 25))
     assert some["n_recordings"] > len(energy)
+
+
+@pytest.mark.parametrize("quantiles", [(), (50,)])
+def test_a_table_may_count_and_measure_nothing(
+    spark: SparkSession, tmp_path: Path, quantiles: tuple[int, ...]
+) -> None:
+    declared = declaration()
+    (by_year,) = [table for table in declared.tables if table.name == "by_year"]
+    only_counts = by_year.model_copy(update={"measures": (), "quantiles": quantiles})
+    rows = recordings()
+    tables = {"silver.recordings": stored(tmp_path, "recordings", rows, 1)}
+    (query,) = by_group.aggregates(tables, declared, [only_counts])
+    found = collect(spark, query, Sizes(10**9, 10**9, 100, 2)).to_pylist()
+    years = Counter(rows.column("release_year").to_pylist())
+    assert {row["release_year"]: row["n_recordings"] for row in found} == years

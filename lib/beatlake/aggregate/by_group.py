@@ -58,7 +58,8 @@ def _by_group(
             derived += _derived(name, measure, quantiles)
     by = ", ".join(aggregate.group_by)
     (rows,) = sources.values()
-    at_once = max(1, ALL_HELD // max(1, rows.rows.rows)) if quantiles else len(measures)
+    fitting = ALL_HELD // max(1, rows.rows.rows) if quantiles else len(measures)
+    at_once = max(1, min(fitting, len(measures)))
     grouped, steps = _grouped(aggregate, counted, summed, at_once)
     unknown = " OR ".join(_is_unknown(aggregate))
     source = f"silver.{aggregate.of}"
@@ -75,7 +76,7 @@ def _by_group(
         sources,
         [Count(f"gold.{aggregate.name}", source, "kept", f"sum({N}) FILTER (WHERE {linked})")],
         steps=steps,
-        holds=min(at_once, len(measures)) if quantiles else 0,
+        holds=at_once if quantiles else 0,
     )
 
 
