@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 import xgboost
 from pyspark.errors import PySparkAttributeError
+from pyspark.sql import functions as F
 from scipy import stats
 
 from beatlake.config import ConfigError
@@ -413,6 +414,24 @@ def test_a_worker_of_spark_lets_xgboost_have_its_threads() -> None:
     kind, number, *allowed = said.split()
     assert (kind, number) == ("int", "2")
     assert allowed and set(allowed) == {"2"}
+
+
+def test_rows_of_a_fold_lie_in_partitions_by_its_groups_whatever_the_session_cuts_files_by(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folds, "GROUP_ROWS", 2_000)
+    fold = fold_of(made("classes", n=5_000), "classes", tmp_path)
+    names = pq.read_table(fold.path, columns=["row_id"]).column(0).to_pylist()
+    for partitions in ("1", "16"):
+        spark.conf.set("spark.sql.files.minPartitionNum", partitions)
+        try:
+            rows = spark_ml.by_groups(spark, fold.path)
+            found = rows.select("row_id", F.spark_partition_id().alias("partition")).toArrow()
+        finally:
+            spark.conf.unset("spark.sql.files.minPartitionNum")
+        assert found.column("row_id").to_pylist() == names
+        counted = found.group_by("partition").aggregate([("row_id", "count")]).to_pydict()
+        assert sorted(counted["row_id_count"]) == [1_000, 2_000, 2_000]
 
 
 def test_a_fit_leaves_the_session_as_it_is(spark: SparkSession, tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ EXAMPLES = Path(__file__).parents[2] / "conf" / "tasks" / "examples"
 def test_a_built_in_task_has_its_name_and_known_parameters(name: str) -> None:
     found = task_files.load(name)
     assert found.name == name
+    if any(estimator.name in networks.NAMES for estimator in found.estimators):
+        pytest.importorskip("torch", reason="networks need the extra torch: make torch")
     estimators.check(found)
 
 

@@ -28,6 +28,8 @@ LABEL, WATCHES, WEIGHT, ROW = "label", "watches", "weight", "row_id"
 BUCKET, BUCKETS = "bucket", 1000
 #: What they may be sampled by, each value by itself: a slice of the task, or the class.
 STRATUM, CLASS = "stratum", "class"
+#: Rows of a row group, which is what a task of Spark ML takes, where no row is an image.
+GROUP_ROWS = 50_000
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Fold:
 
     Args:
         path: Parquet file with ``row_id``, ``label`` (double), ``weight``, ``watches`` (whether
-            the row is of the validation side) and the columns of numbers.
+            the row is of the validation side) and the columns of numbers. Its rows, their order
+            and its row groups are the same whatever read them.
         columns: names of the latter, in order.
         classes: codes of the task's classes that occur in training, in order: the file's labels
             are places in it. Empty for numbers and clusters.
@@ -136,18 +139,18 @@ def write(
         **{name: rows.column(name) for name in columns},
     }
     made |= {name: rows.column(name) for name in (BUCKET, STRATUM) if name in rows.column_names}
-    _write(pa.table(made), keep, path, images.rows_together(math.prod(image)) if image else None)
+    _write(pa.table(made), keep, path, image)
     training, watching = (int((side & keep).sum()) for side in (~watches, watches))
     return Fold(path, columns, present, training, watching, categories, image)
 
 
-def _write(rows: pa.Table, keep: Array, path: Path, group: int | None) -> None:
-    """Write the rows to keep, so many of them in a row group: what readers hold at a time."""
+def _write(rows: pa.Table, keep: Array, path: Path, image: tuple[int, int] | None) -> None:
+    """Write the rows to keep, group by group: what readers hold at a time."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    size = group or max(1, len(rows))
-    with pq.ParquetWriter(path, rows.schema, use_dictionary=group is None) as writer:
+    size = images.rows_together(math.prod(image)) if image else GROUP_ROWS
+    with pq.ParquetWriter(path, rows.schema, use_dictionary=image is None) as writer:
         for start in range(0, max(1, len(rows)), size):
             kept = pa.array(keep[start : start + size])
             writer.write_table(rows.slice(start, size).filter(kept))

@@ -26,9 +26,6 @@ _SPARK = "spark"
 #: Names the columns that a saved model takes.
 _TAKEN = "taken.json"
 _FEATURES = "features"
-#: Training rows of a partition. The number of partitions follows from the rows alone, since sums
-#: of floating-point numbers depend on it.
-_PARTITION_ROWS = 50_000
 
 
 @dataclass(frozen=True)
@@ -243,14 +240,30 @@ def fit(
         from pyspark.ml.classification import OneVsRest
 
         made = OneVsRest(classifier=made, featuresCol=_FEATURES, labelCol=LABEL, weightCol=WEIGHT)
-    frame = spark.read.parquet(str(fold.path)).filter(~F.col(WATCHES))
-    parts = max(1, -(-fold.rows // _PARTITION_ROWS))
-    frame = frame.repartition(parts, ROW).sortWithinPartitions(ROW)
+    frame = by_groups(spark, fold.path).filter(~F.col(WATCHES))
     taken = fold.columns
     if name == "linear_regression" and not settled.get("reg_param"):
         taken = independent(fold.path, fold.columns)
     model = made.fit(_assembled(frame, taken, ROW, LABEL, WEIGHT))
     return SparkModel(model, kind, fold.columns, taken)
+
+
+def by_groups(spark: SparkSession, path: Path) -> DataFrame:
+    """The rows of a fold, a row group to a partition, in the file's order.
+
+    Sums of floating-point numbers depend on partitions, and how Spark cuts a file depends on the
+    cores that it has. To cut it anew by the rows' names takes a shuffle for every pass over them.
+    """
+    import pyarrow.parquet as pq
+
+    groups = max(1, pq.read_metadata(path).num_row_groups)
+    size = str(-(-path.stat().st_size // groups))
+    # Settings are those of a session when the rows are read; others may read beside.
+    own = spark.newSession()
+    own.conf.set("spark.sql.files.maxPartitionBytes", size)
+    # A part is no smaller than this, however many cores there are.
+    own.conf.set("spark.sql.files.openCostInBytes", size)
+    return own.read.parquet(str(path))
 
 
 def _assembled(frame: DataFrame, columns: tuple[str, ...], *kept: str) -> DataFrame:
