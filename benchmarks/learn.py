@@ -1,10 +1,11 @@
 """Fits, scoring and the ladder beside XGBoost and scikit-learn without Spark.
 
-    python benchmarks/learn.py [--rows 4700000] [--trees 300] [--depth 8] [--rounds 3]
+    python benchmarks/learn.py [--rows 4700000] [--trees 300] [--depth 8] [--rounds 3] [--part 20]
 
 The rows are made here, with a seed: an artist, a day and 20 numbers, of which a few say, together
 with the artist, which of two classes the row is of. They lie in 8 Parquet files; a fold, as a
-training writes it, is a file of its own. The small rows are the first twentieth of them.
+training writes it, is a file of its own. The small rows are the first twentieth of them, or
+another part.
 
 * fit: the project's XGBoost on the fold of all rows, beside `xgboost` on the same file, with as
   many threads as there are cores;
@@ -42,7 +43,7 @@ from beatlake.learn.engine import database
 from beatlake.sql import text
 
 COLUMNS = tuple(f"x{place:02d}" for place in range(20))
-_FILES, _SMALL_SHARE, _SEED = 8, 20, 1
+_FILES, _SEED, _PART = 8, 1, 20
 #: Mean difference of probabilities up to which two boosters are of the same fit: where rows come in
 #: other batches, XGBoost may cut its bins a little differently.
 _CLOSE = 0.01
@@ -124,7 +125,7 @@ COMPARED: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 
-def make(folder: Path, rows: int, trees: int, depth: int, cores: int) -> None:
+def make(folder: Path, rows: int, small: int, trees: int, depth: int, cores: int) -> None:
     """Write rows, folds and the task into a folder, and register a model of each estimator there.
 
     The folders `all` and `small` have `rows/`, of ``row_id``, ``artist``, ``released``, ``class``
@@ -132,7 +133,7 @@ def make(folder: Path, rows: int, trees: int, depth: int, cores: int) -> None:
     """
     task = TASK.format(columns=", ".join(COLUMNS), trees=trees, depth=depth)
     (folder / "task.yaml").write_text(task, encoding="utf-8")
-    for name, count in (("all", rows), ("small", max(1, rows // _SMALL_SHARE))):
+    for name, count in (("all", rows), ("small", small)):
         place = folder / name
         (place / "rows").mkdir(parents=True)
         files = np.array_split(np.arange(count), _FILES)
@@ -229,6 +230,7 @@ def main() -> int:
     parser.add_argument("--rows", default=4_700_000, type=int)
     parser.add_argument("--trees", default=300, type=int)
     parser.add_argument("--depth", default=8, type=int)
+    parser.add_argument("--part", default=_PART, type=int, help="small rows are one in so many")
     parser.add_argument("--cores", default=2, type=int)
     parser.add_argument("--rounds", default=3, type=int)
     parser.add_argument("--only", default=",".join(COMPARED), help="comparisons, by comma")
@@ -242,7 +244,8 @@ def main() -> int:
     if options.folder:
         options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        make(Path(folder), options.rows, options.trees, options.depth, options.cores)
+        small = max(1, options.rows // options.part)
+        make(Path(folder), options.rows, small, options.trees, options.depth, options.cores)
         for number in range(options.rounds):
             for name in names:
                 pair = compare(Path(folder), name, options.cores, backwards=number % 2 == 1)
@@ -256,6 +259,8 @@ def main() -> int:
     }
     everything = {name: [asdict(pair) for pair in pairs] for name, pairs in found.items()}
     scale = f"{options.rows} rows, {options.trees} trees of depth {options.depth}"
+    if options.part != _PART:
+        scale += f", small {small}"
     return baseline.finish("learn", scale, ratios, everything, options)
 
 

@@ -33,7 +33,7 @@ from beatlake.learn.task import Splits
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytest.importorskip("torch", reason="networks need the extra torch: make torch")
+torch = pytest.importorskip("torch", reason="networks need the extra torch: make torch")
 pytest.importorskip("safetensors", reason="networks need the extra torch: make torch")
 
 SMALL: dict[str, Any] = {"hidden": (12,), "epochs": 4, "batch_size": 64}
@@ -55,6 +55,20 @@ def first_numbers(shards: list[Shard]) -> list[list[float]]:
         [value for chunk in shard.training.chunks() for value in chunk.numbers[:, 0].tolist()]
         for shard in shards
     ]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "where"), [("single", "here"), ("federated", "in every one of Spark's workers")]
+)
+def test_a_device_that_is_not_there_is_refused(
+    strategy: str, where: str, spark: SparkSession, tmp_path: Path
+) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    fold = tables.fold_of(tables.made("number", 50), "number", tmp_path)
+    asked = {**SMALL, "device": "cuda", "strategy": strategy}
+    with pytest.raises(ConfigError, match=f"torch does not find {where}; device: auto"):
+        estimators.fit(spark, "torch_mlp", "number", fold, asked, 1)
 
 
 def test_shards_hold_every_row_once_whatever_the_order_of_the_fold(

@@ -122,21 +122,16 @@ class Learner:
             losses, weight = row_losses(self.learning, named, rows, device, training=True)
             losses.sum().backward()
             total = weight.sum()
-        for tensor in named.values():
-            if tensor.grad is None:
-                tensor.grad = torch.zeros_like(tensor)
-        gradients = [tensor.grad for tensor in named.values()]
+        found = [torch.zeros_like(t) if t.grad is None else t.grad for t in named.values()]
+        flat = torch.cat([*(gradient.reshape(-1) for gradient in found), total.reshape(1)])
         if self.reduce is not None:
-            flat = torch.cat([*(g.reshape(-1) for g in gradients), total.reshape(1)]).cpu()
+            flat = flat.cpu()
             self.reduce(flat)
-            start = 0
-            for gradient in gradients:
-                part = flat[start : start + gradient.numel()]
-                gradient.copy_(part.reshape(gradient.shape))
-                start += gradient.numel()
-            total = flat[-1].to(device)
-        for gradient in gradients:
-            gradient.div_(total.clamp(min=1e-12))
+            flat = flat.to(device)
+        flat /= flat[-1].clamp(min=1e-12)
+        parts = flat[:-1].split([gradient.numel() for gradient in found])
+        for tensor, part in zip(named.values(), parts, strict=True):
+            tensor.grad = part.view_as(tensor)
         optimizer.step()
 
     def loss(self, weights: Arrays) -> tuple[float, float]:

@@ -167,7 +167,8 @@ def fit(
         records: of a training that was stopped, which goes on from its last round.
 
     Raises:
-        ConfigError: a parameter is not known, or this Spark cannot run so many processes at once.
+        ConfigError: a parameter is not known, this Spark cannot run so many processes at once, or
+            the device that is asked for is not there.
         InputError: nothing is left to train on, or the training diverged.
         SetupError: torch is not installed.
     """

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from beatlake.config import ConfigError
 from beatlake.learn.estimators.networks.architecture import Arrays
 from beatlake.learn.estimators.networks.learner import Learner, Learning
 from beatlake.learn.estimators.networks.rounds import Record, State, run
@@ -52,9 +53,40 @@ def train(
         record: is given the state after each round.
 
     Raises:
+        ConfigError: the settings name a device that is not there where it trains.
         InputError: the training diverged.
     """
-    return STRATEGIES[learning.settings.strategy](spark, learning, shards, start, record)
+    settings = learning.settings
+    if settings.device == "cuda":
+        here = settings.strategy == "single"
+        parts = [{"found": _has_cuda()}] if here else _by_shard(spark, _Has(), _HAS, len(shards))
+        if not all(part["found"] for part in parts):
+            where = "here" if here else "in every one of Spark's workers"
+            raise ConfigError(
+                f"The network is to train with device: cuda, which torch does not find {where};"
+                " device: auto takes it where it is, and the CPU elsewhere."
+            )
+    return STRATEGIES[settings.strategy](spark, learning, shards, start, record)
+
+
+def _has_cuda() -> bool:
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+_HAS = "shard long, found boolean"
+
+
+class _Has:
+    """Says of each shard whether its worker has CUDA. A class, so that workers import its code."""
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+
+        forget_archives()
+        for place in _places(batches):
+            yield pa.RecordBatch.from_pylist([{"shard": place, "found": _has_cuda()}])
 
 
 def _watched(shards: Sequence[Shard]) -> bool:
