@@ -24,7 +24,7 @@ from beatlake.learn.estimators.networks.rounds import Record, State
 from beatlake.learn.estimators.networks.settings import NetworkSettings, settled
 from beatlake.learn.estimators.networks.shards import Shard, spool
 from beatlake.learn.estimators.networks.spooled import Moments
-from beatlake.learn.estimators.networks.strategies import train
+from beatlake.learn.estimators.networks.strategies import check_device, train
 from beatlake.learn.estimators.networks.weights import packed, unpacked
 from beatlake.learn.folds import Fold
 from beatlake.learn.records import Records
@@ -176,6 +176,7 @@ def fit(
     settings = settled(name, parameters)
     if settings.strategy == "data_parallel":
         check_slots(spark, settings.strategy, settings.workers, "Take strategy: federated.")
+    check_device(spark, settings)
     architecture = Architecture.of(
         name, kind, fold.columns, fold.categories, len(fold.classes), settings, fold.image
     )

@@ -22,6 +22,7 @@ from beatlake.config import ConfigError
 from beatlake.learn.estimators.networks.architecture import Arrays
 from beatlake.learn.estimators.networks.learner import Learner, Learning
 from beatlake.learn.estimators.networks.rounds import Record, State, run
+from beatlake.learn.estimators.networks.settings import NetworkSettings
 from beatlake.learn.estimators.networks.shards import Shard
 from beatlake.learn.estimators.networks.weights import packed, unpacked
 from beatlake.workers import forget_archives
@@ -53,20 +54,27 @@ def train(
         record: is given the state after each round.
 
     Raises:
-        ConfigError: the settings name a device that is not there where it trains.
         InputError: the training diverged.
     """
-    settings = learning.settings
-    if settings.device == "cuda":
-        here = settings.strategy == "single"
-        parts = [{"found": _has_cuda()}] if here else _by_shard(spark, _Has(), _HAS, len(shards))
-        if not all(part["found"] for part in parts):
-            where = "here" if here else "in every one of Spark's workers"
-            raise ConfigError(
-                f"The network is to train with device: cuda, which torch does not find {where};"
-                " device: auto takes it where it is, and the CPU elsewhere."
-            )
-    return STRATEGIES[settings.strategy](spark, learning, shards, start, record)
+    return STRATEGIES[learning.settings.strategy](spark, learning, shards, start, record)
+
+
+def check_device(spark: SparkSession, settings: NetworkSettings) -> None:
+    """Find the device that the settings name where they have a network trained.
+
+    Raises:
+        ConfigError: it is not there.
+    """
+    if settings.device != "cuda":
+        return
+    here = settings.strategy == "single"
+    parts = [{"found": _has_cuda()}] if here else _by_shard(spark, _Has(), _HAS, settings.shards)
+    if not all(part["found"] for part in parts):
+        where = "here" if here else "in every one of Spark's workers"
+        raise ConfigError(
+            f"The network is to train with device: cuda, which torch does not find {where};"
+            " device: auto takes it where it is, and the CPU elsewhere."
+        )
 
 
 def _has_cuda() -> bool:
