@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,29 @@ def test_more_processes_than_slots_are_refused_before_spark_waits(
     with pytest.raises(ConfigError, match="3 workers, and Spark has 2 slots"):
         parameters = {**SMALL["torch_mlp"], "strategy": "data_parallel", "workers": 3}
         estimators.fit(spark, "torch_mlp", "classes", fold, parameters, 1)
+
+
+def test_all_processes_come_to_the_same_sum_of_short_and_of_long_arrays(tmp_path: Path) -> None:
+    code = f"""if True:
+        import sys
+        import torch
+        import torch.distributed as dist
+        from beatlake.learn.estimators.networks.strategies import add_up
+
+        rank = int(sys.argv[1])
+        dist.init_process_group(
+            "gloo", init_method={f"file://{tmp_path}/met"!r}, rank=rank, world_size=3
+        )
+        for length in (5, 300_000):
+            flat = torch.arange(length, dtype=torch.float32) % 97 * 10**rank
+            add_up(flat)
+            print(torch.equal(flat, torch.arange(length) % 97 * 111.0))
+        dist.destroy_process_group()
+    """
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda rank: python(code, rank), "012"))
+    assert [done.returncode for done in found] == [0, 0, 0], found[0].stderr[-2000:]
+    assert {done.stdout for done in found} == {"True\nTrue\n"}
 
 
 @pytest.mark.full

@@ -24,7 +24,7 @@ from beatlake.learn.estimators.networks.rounds import Record, State
 from beatlake.learn.estimators.networks.settings import NetworkSettings, settled
 from beatlake.learn.estimators.networks.shards import Shard, spool
 from beatlake.learn.estimators.networks.spooled import Moments
-from beatlake.learn.estimators.networks.strategies import check_device, train
+from beatlake.learn.estimators.networks.strategies import check_device, rows_of, train
 from beatlake.learn.estimators.networks.weights import packed, unpacked
 from beatlake.learn.folds import Fold
 from beatlake.learn.records import Records
@@ -45,6 +45,7 @@ class Fitted:
         of_rows: rows that there were to train on.
         watching: rows of the validation side.
         shards: that they were cut into.
+        batch_size: rows of a step of all shards together.
         rounds: that were made.
         best_round: after which the weights are those of the network, from 1.
         losses: mean on the validation side after each round.
@@ -55,6 +56,7 @@ class Fitted:
     of_rows: int
     watching: int
     shards: int
+    batch_size: int
     rounds: int
     best_round: int
     losses: tuple[float, ...]
@@ -244,10 +246,11 @@ def _fitted(fold: Fold, shards: list[Shard], settings: NetworkSettings, state: S
     if settings.strata:
         rows_are += f", of each {settings.strata} by itself"
     return Fitted(
-        sum(shard.rows for shard in shards),
+        rows_of(shards),
         fold.rows,
         sum(shard.watching for shard in shards),
         len(shards),
+        settings.step_rows(rows_of(shards)),
         state.rounds,
         state.best_round,
         state.losses,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -29,6 +30,9 @@ _OWN: dict[str, tuple[str, ...]] = {
     "torch_cnn_published": ("dropout", "shrink"),
 }
 NAMES = tuple(_OWN)
+#: Rows of a step, for tables of so many rows at most: those that Gorishniy et al. 2021, "Revisiting
+#: Deep Learning Models for Tabular Data", take for tables of such lengths.
+_STEPS = {256: 50_000, 512: 100_000, 1024: math.inf}
 #: Defaults of one network. The published one was trained by Adam, at the rate that is the default
 #: of all, for 10 epochs; its batches are those that Keras makes by default.
 _DEFAULTS: dict[str, dict[str, Any]] = {
@@ -68,7 +72,12 @@ class NetworkSettings(BaseModel):
         (1, 1), description="Bands, and frames, of which an image's mean is taken first."
     )
     epochs: int = Field(30, ge=1, description="Passes over the rows, at most.")
-    batch_size: int = Field(256, ge=1, description="Rows of a step; workers share them.")
+    batch_size: int | None = Field(
+        None,
+        ge=1,
+        description="Rows of a step, which workers share; by default 256, 512 or 1,024, as rows"
+        " that train are up to 50,000, up to 100,000 or more.",
+    )
     learning_rate: float = Field(0.001, gt=0)
     schedule: Literal["cosine", "constant"] = "cosine"
     weight_decay: float = Field(0.00001, ge=0)
@@ -112,6 +121,14 @@ class NetworkSettings(BaseModel):
     def rounds(self) -> int:
         """How many there are at most; the last one may be cut short by the epochs."""
         return -(-self.epochs // self.round_epochs)
+
+    def step_rows(self, rows: int) -> int:
+        """Rows of a step of all workers together, where so many train.
+
+        >>> [NetworkSettings().step_rows(rows) for rows in (50_000, 50_001, 1_000_000)]
+        [256, 512, 1024]
+        """
+        return self.batch_size or next(step for step, most in _STEPS.items() if rows <= most)
 
     def epochs_of(self, round_: int) -> range:
         """The epochs of a round, both from 0.
