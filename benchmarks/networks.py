@@ -1,7 +1,7 @@
 """Networks trained in three ways on the same rows, sample and budget.
 
     python benchmarks/networks.py [--rows 200000] [--epochs 8] [--seeds 5] [--network torch_mlp]
-        [--json FILE]
+        [--batch-size ROWS] [--json FILE]
 
 The rows are those of `learn.py`, dealt by artist: a quarter tests, a tenth of the rest watches.
 Each seed gives first weights, an order of rows and dropout of its own. For every seed a network is
@@ -77,6 +77,7 @@ def main() -> int:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--network", default="torch_mlp")
+    parser.add_argument("--batch-size", type=int, help="rows of a step, in place of the default")
     baseline.add_options(parser)
     given = parser.parse_args()
     rows = dealt(given.rows)
@@ -94,6 +95,8 @@ def main() -> int:
 
         def fitted(way: str, of: Fold, seed: int, epochs: int) -> tuple[float, estimators.Model]:
             parameters = {"strategy": way, "epochs": epochs, "early_stopping_rounds": epochs}
+            if given.batch_size:
+                parameters["batch_size"] = given.batch_size
             started = time.perf_counter()
             model = estimators.fit(spark, given.network, "classes", of, parameters, seed)
             return time.perf_counter() - started, model
@@ -138,6 +141,8 @@ def main() -> int:
     for way, (mean, lower, upper) in found["points"].items():
         print(f"{way}: {mean:+.2f} points beside a single process ({lower:+.2f} to {upper:+.2f})")
     size = f"{given.rows} rows, {given.epochs} epochs of {given.network}"
+    if given.batch_size:
+        size += f" in steps of {given.batch_size}"
     ratios = {f"{way}_to_single": value for way, value in found["ratio"].items()}
     return baseline.finish("networks", size, ratios, found, given)
 

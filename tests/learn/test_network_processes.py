@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -41,7 +42,7 @@ from pathlib import Path
 sys.path.insert(0, {str(HERE)!r})
 import sounds, tables
 from beatlake.learn import estimators
-from beatlake.learn.estimators.networks import shards, strategies
+from beatlake.learn.estimators.networks import federated, shards
 from beatlake.learn.records import Records
 from beatlake.session import SparkSettings, session, stop
 
@@ -86,27 +87,43 @@ def test_more_processes_than_slots_are_refused_before_spark_waits(
         estimators.fit(spark, "torch_mlp", "classes", fold, parameters, 1)
 
 
-def test_all_processes_come_to_the_same_sum_of_short_and_of_long_arrays(tmp_path: Path) -> None:
-    code = f"""if True:
-        import sys
+def test_processes_come_to_one_sum_of_short_and_of_long_arrays_and_leave_no_thread() -> None:
+    """A thread of gloo's that runs while Python ends aborts the process."""
+    code = """if True:
+        from pathlib import Path
         import torch
         import torch.distributed as dist
-        from beatlake.learn.estimators.networks.strategies import add_up
+        from beatlake.learn.estimators.networks.data_parallel import add_up, group
 
-        rank = int(sys.argv[1])
-        dist.init_process_group(
-            "gloo", init_method={f"file://{tmp_path}/met"!r}, rank=rank, world_size=3
-        )
-        for length in (5, 300_000):
-            flat = torch.arange(length, dtype=torch.float32) % 97 * 10**rank
-            add_up(flat)
-            print(torch.equal(flat, torch.arange(length) % 97 * 111.0))
-        dist.destroy_process_group()
+        def gloo():
+            threads = Path("/proc/self/task").glob("*/comm")
+            return [name for file in threads if "gloo" in (name := file.read_text())]
+
+        with group():
+            for length in (5, 300_000):
+                flat = torch.arange(length, dtype=torch.float32) % 97 * 10 ** dist.get_rank()
+                add_up(flat)
+                print(torch.equal(flat, torch.arange(length) % 97 * 111.0))
+            # Imports more of torch.
+            weights = torch.ones(3, requires_grad=True)
+            optimizer = torch.optim.AdamW([weights], fused=True)
+            weights.sum().backward()
+            optimizer.step()
+            print(bool(gloo()) or not Path("/proc/self/task").exists())
+        print(gloo())
     """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+
+    def process(rank: str) -> subprocess.CompletedProcess[str]:
+        among = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "3", "RANK": rank}
+        return python(code, **among)
+
     with ThreadPoolExecutor(3) as pool:
-        found = list(pool.map(lambda rank: python(code, rank), "012"))
+        found = list(pool.map(process, "012"))
     assert [done.returncode for done in found] == [0, 0, 0], found[0].stderr[-2000:]
-    assert {done.stdout for done in found} == {"True\nTrue\n"}
+    assert {done.stdout for done in found} == {"True\nTrue\nTrue\n[]\n"}
 
 
 @pytest.mark.full
@@ -153,9 +170,9 @@ class Lost:
 extra = {{"spark.master": "local[2,4]"}}
 spark = session(SparkSettings(cores=2, memory="2g", extra=extra))
 expected = fitted(spark)
-spool, train = shards._Spool, strategies._Train
+spool, train = shards._Spool, federated._Train
 shards._Spool = lambda *given: Lost(spool(*given))
-strategies._Train = lambda *given: Lost(train(*given))
+federated._Train = lambda *given: Lost(train(*given))
 found = fitted(spark)
 stop(spark)
 print(found == expected)

@@ -21,7 +21,7 @@ from beatlake.errors import InputError, SetupError
 from beatlake.learn import registry
 from beatlake.learn.algorithms import Range
 from beatlake.learn.estimators import networks
-from beatlake.learn.estimators.networks import network, strategies
+from beatlake.learn.estimators.networks import federated, network, strategies
 from beatlake.learn.estimators.networks.architecture import Architecture, Arrays, forward
 from beatlake.learn.estimators.networks.learner import Learner, Learning
 from beatlake.learn.estimators.networks.network import Network
@@ -219,8 +219,8 @@ def test_averages_count_each_shard_by_its_rows() -> None:
     parts = [
         (n, {"w": np.array([value], np.float32)}) for n, value in ((1, 4.0), (3, 8.0), (0, 99))
     ]
-    assert strategies.averaged(parts)["w"].tolist() == [7.0]
-    assert strategies.averaged(parts)["w"].dtype == np.float32
+    assert federated.averaged(parts)["w"].tolist() == [7.0]
+    assert federated.averaged(parts)["w"].dtype == np.float32
 
 
 def test_one_federated_round_on_one_shard_is_what_a_single_process_does(shard: Shard) -> None:
@@ -229,7 +229,7 @@ def test_one_federated_round_on_one_shard_is_what_a_single_process_does(shard: S
     expected = strategies.single(
         None, Learning(of, SMALL, 1), [shard], State(of.initial(1)), Record()
     )
-    train = strategies._Train(Learning(of, settings, 1), (shard,), 0, packed(of.initial(1), {}))
+    train = federated._Train(Learning(of, settings, 1), (shard,), 0, packed(of.initial(1), {}))
     (batch,) = train([pa.record_batch([pa.array([0])], names=["id"])])
     (row,) = batch.to_pylist()
     assert (row["shard"], row["rows"]) == (0, 600)

@@ -19,12 +19,13 @@ from beatlake.errors import InputError, SetupError
 from beatlake.learn.estimators.answer import Answer, Parameters
 from beatlake.learn.estimators.barrier import check_slots
 from beatlake.learn.estimators.networks.architecture import Architecture, Arrays, forward
+from beatlake.learn.estimators.networks.devices import check_device
 from beatlake.learn.estimators.networks.learner import Learning, process
 from beatlake.learn.estimators.networks.rounds import Record, State
 from beatlake.learn.estimators.networks.settings import NetworkSettings, settled
-from beatlake.learn.estimators.networks.shards import Shard, spool
+from beatlake.learn.estimators.networks.shards import Shard, rows_of, spool
 from beatlake.learn.estimators.networks.spooled import Moments
-from beatlake.learn.estimators.networks.strategies import check_device, rows_of, train
+from beatlake.learn.estimators.networks.strategies import train
 from beatlake.learn.estimators.networks.weights import packed, unpacked
 from beatlake.learn.folds import Fold
 from beatlake.learn.records import Records

@@ -66,6 +66,16 @@ class Shard:
         return Spooled(self.folder / f"watch-{self.place}.arrow")
 
 
+def rows_of(shards: Iterable[Shard]) -> int:
+    """The rows that train."""
+    return sum(shard.rows for shard in shards)
+
+
+def watched(shards: Iterable[Shard]) -> bool:
+    """Whether any rows watch."""
+    return any(shard.watching for shard in shards)
+
+
 def spool(
     spark: SparkSession,
     fold: Fold,
@@ -102,7 +112,7 @@ def spool(
     made = sorted((Shard(folder=folder, **row) for row in found), key=lambda shard: shard.place)
     if [shard.place for shard in made] != list(range(shards)):
         raise InputError(f"{shards} shards were to be written, and there are {len(made)}.")
-    if not sum(shard.rows for shard in made):
+    if not rows_of(made):
         raise InputError("The sample holds no row that trains: take a larger one.")
     return made
 
