@@ -21,7 +21,8 @@ from beatlake.learn import gates, pieces, rows, source, splits, task_files
 from beatlake.learn.engine import database
 from beatlake.learn.features import TrainingRows, fit
 from beatlake.learn.sides import Sides
-from beatlake.learn.task import Join, with_estimators
+from beatlake.learn.task import with_estimators
+from beatlake.learn.task.rows import Join
 from beatlake.releases import Release, ReleasedTable
 
 

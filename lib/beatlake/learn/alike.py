@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from beatlake.learn.engine import one
 from beatlake.learn.splits import FITTING, Rung
-from beatlake.learn.task import Feature
+from beatlake.learn.task.features import Feature
 from beatlake.sql import quoted, text
 
 if TYPE_CHECKING:

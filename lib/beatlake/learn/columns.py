@@ -11,7 +11,8 @@ import duckdb
 from beatlake.config import ConfigError
 from beatlake.errors import InputError
 from beatlake.learn.engine import one, plain
-from beatlake.learn.task import Feature, Task
+from beatlake.learn.task import Task
+from beatlake.learn.task.features import Feature
 from beatlake.sql import quoted
 
 #: What rows have besides features, in a fold or where they are predicted.

@@ -21,7 +21,7 @@ import pyarrow as pa
 from beatlake.errors import InputError
 from beatlake.learn.engine import connected
 from beatlake.learn.splits import FITTING, Rung
-from beatlake.learn.task import Feature
+from beatlake.learn.task.features import Feature
 from beatlake.sql import quoted, text
 
 Array: TypeAlias = npt.NDArray[Any]

@@ -16,7 +16,8 @@ from beatlake.learn.engine import one
 from beatlake.learn.features import TrainingRows
 from beatlake.learn.rows import Prepared
 from beatlake.learn.splits import FITTING, PROMISES, Rung
-from beatlake.learn.task import Feature, Task
+from beatlake.learn.task import Task
+from beatlake.learn.task.features import Feature
 from beatlake.sql import text
 
 if TYPE_CHECKING:

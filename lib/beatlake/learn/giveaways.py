@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from beatlake.learn.features import TrainingRows, floats
-from beatlake.learn.task import Feature, Task
+from beatlake.learn.task import Task
+from beatlake.learn.task.features import Feature
 from beatlake.sql import quoted, text
 
 Array: TypeAlias = npt.NDArray[Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 
 from beatlake.learn.columns import Columns
-from beatlake.learn.task import MAIN_ARTIST, Earlier, Feature
+from beatlake.learn.task.features import MAIN_ARTIST, Earlier, Feature
 from beatlake.sql import quoted
 
 

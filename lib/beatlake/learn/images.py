@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from beatlake.errors import InputError
 from beatlake.learn.engine import one
-from beatlake.learn.task import Feature
+from beatlake.learn.task.features import Feature
 from beatlake.sql import quoted
 
 if TYPE_CHECKING:

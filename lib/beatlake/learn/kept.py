@@ -9,7 +9,8 @@ import duckdb
 from beatlake.errors import InputError
 from beatlake.learn.columns import Columns
 from beatlake.learn.engine import count
-from beatlake.learn.task import Condition, Task
+from beatlake.learn.task import Task
+from beatlake.learn.task.rows import Condition
 from beatlake.sql import quoted, text
 
 

@@ -10,7 +10,8 @@ from beatlake.errors import InputError
 from beatlake.learn.columns import Columns, refuse_odd_numbers
 from beatlake.learn.engine import count, one
 from beatlake.learn.kept import fewer
-from beatlake.learn.task import Label, Task
+from beatlake.learn.task import Task
+from beatlake.learn.task.rows import Label
 from beatlake.sql import quoted, text
 
 

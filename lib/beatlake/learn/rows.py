@@ -33,7 +33,8 @@ from beatlake.learn.history import add_history, past
 from beatlake.learn.kept import joined, key_of, refuse_repeated, scope_of, take
 from beatlake.learn.labels import Classes, has_label, label_of, labelled
 from beatlake.learn.source import Source
-from beatlake.learn.task import Feature, Task
+from beatlake.learn.task import Task
+from beatlake.learn.task.features import Feature
 from beatlake.sql import quoted
 
 #: Slices that every table with the facts for them gets.

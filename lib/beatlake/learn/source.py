@@ -10,7 +10,7 @@ from pathlib import Path
 from beatlake import releases
 from beatlake.errors import InputError
 from beatlake.lake import DataFile, Lake
-from beatlake.learn.task import Join, TableOf
+from beatlake.learn.task.rows import Join, TableOf
 from beatlake.sql import quoted, text
 
 
