@@ -26,7 +26,8 @@ import baseline
 from etl import Measured, measure
 
 from beatlake import cli, releases
-from beatlake.lake import Committed, Lake
+from beatlake.commits import Committed
+from beatlake.lake import Lake
 from beatlake.releases import Release
 from beatlake.runs import history, lease, publishing, reserve
 from beatlake.runs.job import Job

@@ -14,10 +14,11 @@ import pytest
 
 import beatlake
 from beatlake import cli
+from beatlake.commits import LakeError
 from beatlake.config import ConfigError, Settings
 from beatlake.errors import ConflictError, GateError, InputError, SetupError
 from beatlake.ingest.csv.errors import CsvInputError
-from beatlake.lake import Lake, LakeError
+from beatlake.lake import Lake
 from beatlake.releases import NoReleaseError, Release, ReleasedTable
 from beatlake.runs.plan import Selection
 from beatlake.runs.report import Reporter, RunReport, StageReport

@@ -20,8 +20,9 @@ from pyspark.sql import SparkSession
 
 import beatlake
 from beatlake import cli, failpoints, releases
+from beatlake.commits import user_metadata
 from beatlake.errors import SparkLostError
-from beatlake.lake import Lake, user_metadata
+from beatlake.lake import Lake
 from beatlake.runs import publishing
 from beatlake.runs.history import OF_KILLED_RUNS
 from small_lake import IN_ORDER, SMALL, Drop, hashes, publish, required_files, run_arguments

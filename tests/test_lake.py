@@ -11,8 +11,9 @@ from pyspark.errors import PythonException, SparkRuntimeException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from beatlake.commits import LakeError, Stamp
 from beatlake.datafiles import DataFileWriter, Target, Written
-from beatlake.lake import Lake, LakeError, Stamp
+from beatlake.lake import Lake
 from beatlake.tables.spec import PROPERTIES, Column, SpecError, Table
 
 TABLE = Table(

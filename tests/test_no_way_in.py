@@ -22,8 +22,9 @@ from pyspark.sql import SparkSession
 import beatlake
 from beatlake import cli, config, releases
 from beatlake.cli import failures, reporters
+from beatlake.commits import LakeError, Stamp
 from beatlake.errors import ConflictError
-from beatlake.lake import Lake, LakeError, Stamp
+from beatlake.lake import Lake
 from beatlake.reading.export import export
 from beatlake.redaction import HIDDEN, redact
 from beatlake.releases import Release, ReleasedTable

@@ -12,10 +12,11 @@ from threading import Lock
 
 from beatlake.aggregate.by_group import aggregates
 from beatlake.buckets import UNCUT, Cut
+from beatlake.commits import Committed, Stamp
 from beatlake.config import load
 from beatlake.datafiles import Written
 from beatlake.exchange import Done, Output, Sizes, Stored, ranges, write
-from beatlake.lake import Committed, Lake, Stamp
+from beatlake.lake import Lake
 from beatlake.runs import plan
 from beatlake.runs.inputs import RunInputs, discover
 from beatlake.runs.stages import Context, build

@@ -14,14 +14,25 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
+from beatlake.commits import (
+    APPLICATION,
+    Committed,
+    LakeError,
+    OvertakenError,
+    Stamp,
+    committed_as,
+    naming_another_commit,
+    stats,
+    user_metadata,
+)
 from beatlake.failpoints import committing
-from beatlake.tables.spec import PROPERTIES, Table
+from beatlake.preparing import prepared
+from beatlake.tables.spec import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,42 +49,6 @@ _FILE = re.compile(r"[\w=][\w=.-]*(/[\w=][\w=.-]*)*", re.ASCII)
 #: What Spark or DuckDB take for a pattern in a path and delta-rs for a part of an address, so that
 #: it would look in another directory; and what cannot be written as UTF-8.
 _MISTAKABLE = re.compile(r"[*?\[\]{}#\\]|%[0-9A-Fa-f]{2}|[\x00-\x1f\x7f]|[\ud800-\udfff]")
-#: How far back the commit of a write is looked for among later commits of the same table.
-_HISTORY = 20
-#: The application under which a commit names its transaction (`Lake.record`).
-APPLICATION = "beatlake"
-
-
-class LakeError(Exception):
-    """A table or file of the lake is not what the caller was promised."""
-
-
-class OvertakenError(LakeError):
-    """Another writer committed first."""
-
-
-@dataclass(frozen=True)
-class Stamp:
-    """What a commit says about its origin, in Delta's user metadata."""
-
-    run_id: str
-    stage: str
-    stage_key: str
-    code_version: str
-    inputs: Mapping[str, int] = field(default_factory=dict)
-
-    def text(self, commit_id: str) -> str:
-        """The stamp as JSON, with an id by which the writer finds its own commit again."""
-        return json.dumps({**self.__dict__, "inputs": dict(self.inputs), "commit_id": commit_id})
-
-
-@dataclass(frozen=True)
-class Committed:
-    """A table's version as its own commit returned it, and the rows that commit wrote."""
-
-    table: str
-    version: int
-    rows: int
 
 
 @dataclass(frozen=True)
@@ -213,9 +188,9 @@ class Lake:
         write = rows if callable(rows) else self._writing(table, rows)
         commit_id = uuid4().hex
         if onto is None:
-            self._prepared(table, stamp.text(commit_id), keeps_rows=mode == "append")
+            prepared(self, table, stamp.text(commit_id), keeps_rows=mode == "append")
         self.guard()
-        with committing(table.name, self.path(table.name)), _naming_another_commit(table):
+        with committing(table.name, self.path(table.name)), naming_another_commit(table):
             files = write()
             # Writing takes its time, in which the right to commit may be lost.
             self.guard()
@@ -229,13 +204,13 @@ class Lake:
             opened = self.open(table.name) if onto is None else onto
             said = {"userMetadata": stamp.text(commit_id)}
             opened.create_write_transaction(
-                [AddAction(f.name, f.size, {}, now, True, _stats(table, f)) for f in files],
+                [AddAction(f.name, f.size, {}, now, True, stats(table, f)) for f in files],
                 mode,
                 Schema.from_arrow(table.arrow_schema),
                 commit_properties=CommitProperties(said, None if onto is None else 0),
             )
         opened.update_incremental()
-        version = _committed(table.name, opened, commit_id).version
+        version = committed_as(table.name, opened, commit_id).version
         return Committed(table.name, version, sum(file.rows for file in files))
 
     def _writing(self, table: Table, frame: DataFrame) -> Callable[[], list[Written]]:
@@ -287,11 +262,11 @@ class Lake:
         commit_id = uuid4().hex
         target, fresh = onto, False
         if target is None:
-            target, fresh = self._prepared(
-                table, stamp.text(commit_id), keeps_rows=mode == "append"
+            target, fresh = prepared(
+                self, table, stamp.text(commit_id), keeps_rows=mode == "append"
             )
         if fresh and not rows and transaction is None:
-            return _committed(table.name, target, commit_id)
+            return committed_as(table.name, target, commit_id)
         self.guard()
         transactions, retries = None, None
         if transaction is not None:
@@ -307,78 +282,13 @@ class Lake:
         data = pa.Table.from_pylist([dict(row) for row in rows], table.arrow_schema)
         place = place or (table.name if rows else f"empty {table.name}")
         chosen: dict[str, Any] = {} if where is None else {"predicate": where}
-        with committing(place, self.path(table.name)), _naming_another_commit(table):
+        with committing(place, self.path(table.name)), naming_another_commit(table):
             write_deltalake(target, data, mode=mode, commit_properties=properties, **chosen)
-        return _committed(table.name, target, commit_id)
+        return committed_as(table.name, target, commit_id)
 
     def prepared(self, table: Table, stamp: Stamp) -> DeltaTable:
         """A table that rows are added to, made what its spec says."""
-        return self._prepared(table, stamp.text(uuid4().hex), keeps_rows=True)[0]
-
-    def _modernise(self, table: Table, existing: DeltaTable, metadata: str) -> None:
-        """Give a table that is added to the columns of its spec, in one commit with all its rows.
-
-        Where the spec needs a value that the rows do not have, the table is left as it is.
-        """
-        import pyarrow as pa
-        from deltalake import CommitProperties, Schema, write_deltalake
-
-        wanted = table.arrow_schema
-        has = {field.name for field in existing.schema().fields}
-        if existing.schema() == Schema.from_arrow(wanted) or any(
-            field.name not in has and not field.nullable for field in wanted
-        ):
-            return
-        rows = self.rows(table.name, existing).to_pylist()
-        data = pa.Table.from_pylist(rows, wanted)
-        self.guard()
-        place = f"modernise {table.name}"
-        with committing(place, self.path(table.name)), _naming_another_commit(table):
-            write_deltalake(
-                existing,
-                data,
-                mode="overwrite",
-                schema_mode="overwrite",
-                commit_properties=CommitProperties({"userMetadata": metadata}),
-            )
-
-    def _prepared(
-        self, table: Table, metadata: str, *, keeps_rows: bool = False
-    ) -> tuple[DeltaTable, bool]:
-        """The table, made what its spec says; whether it was made anew, and so has no rows.
-
-        A table of an older spec is emptied in its next version unless it keeps its rows; releases
-        keep the old ones.
-        """
-        from deltalake import CommitProperties, DeltaTable, Schema
-
-        made_by = CommitProperties({"userMetadata": metadata})
-        existing = self.open(table.name) if self.exists(table.name) else None
-        if existing is not None and keeps_rows:
-            self._modernise(table, existing, metadata)
-        fresh = existing is None or existing.schema() != Schema.from_arrow(table.arrow_schema)
-        if existing is None or fresh or not _has_properties(existing, table):
-            fresh = True
-            self.guard()
-            with committing(f"create {table.name}"):
-                existing = DeltaTable.create(
-                    str(self.path(table.name).absolute()),
-                    table.arrow_schema,
-                    "error" if existing is None else "overwrite",
-                    description=table.comment,
-                    configuration=PROPERTIES,
-                    commit_properties=made_by,
-                    # Some of the properties are known to Spark and Databricks only.
-                    raise_if_key_not_exists=False,
-                )
-        has = existing.metadata().configuration
-        for name, condition in table.checks.items():
-            if f"delta.constraints.{name}" not in has:
-                self.guard()
-                with committing(f"constrain {table.name} {name}"):
-                    existing.alter.add_constraint({name: condition}, commit_properties=made_by)
-        existing.update_incremental()
-        return existing, fresh
+        return prepared(self, table, stamp.text(uuid4().hex), keeps_rows=True)[0]
 
     def open(self, table: str, version: int | None = None) -> DeltaTable:
         """The table through delta-rs, which needs no JVM."""
@@ -466,46 +376,6 @@ class Lake:
         return [f.path for f in files if not _has_size(self.data_file(table, f), f.size)]
 
 
-def _stats(table: Table, file: Written) -> str:
-    """What a commit says of a file, so that readers can pass over it."""
-    stats: dict[str, Any] = {"numRecords": file.rows}
-    if table.bucket_by is not None and file.least is not None:
-        stats["minValues"] = {table.bucket_by: file.least}
-        stats["maxValues"] = {table.bucket_by: file.greatest}
-    return json.dumps(stats)
-
-
-@contextmanager
-def _naming_another_commit(table: Table) -> Iterator[None]:
-    from deltalake.exceptions import CommitFailedError
-
-    try:
-        yield
-    except CommitFailedError as error:
-        raise OvertakenError(f"Another commit to {table.name} came first.") from error
-
-
-def _committed(table: str, opened: DeltaTable, commit_id: str) -> Committed:
-    # The newest first: a table's creation carries the same id as the rows that follow it.
-    for commit in opened.history(_HISTORY):
-        if user_metadata(commit).get("commit_id") == commit_id:
-            metrics = commit.get("operationMetrics", {})
-            rows = metrics.get("numOutputRows", metrics.get("num_added_rows", 0))
-            return Committed(table, int(commit["version"]), int(rows))
-    raise LakeError(
-        f"The write to {table} is not among its last {_HISTORY} commits: it was skipped or"
-        " overtaken. Run again."
-    )
-
-
-def _has_properties(existing: DeltaTable, table: Table) -> bool:
-    """Whether an existing table has the properties of all tables and no check but its spec's."""
-    prefix = "delta.constraints."
-    has = existing.metadata().configuration
-    checks = {k.removeprefix(prefix): v for k, v in has.items() if k.startswith(prefix)}
-    return PROPERTIES.items() <= has.items() and checks.items() <= table.checks.items()
-
-
 def _commit_of(table: Path, version: int) -> Path:
     return table / "_delta_log" / f"{version:020d}.json"
 
@@ -515,12 +385,3 @@ def _has_size(path: Path, size: int) -> bool:
         return os.stat(path).st_size == size
     except OSError:
         return False
-
-
-def user_metadata(commit: Mapping[str, Any]) -> dict[str, Any]:
-    """The stamp in a commit's information; empty when there is none that beatlake wrote."""
-    try:
-        found = json.loads(commit.get("userMetadata") or "{}")
-    except json.JSONDecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}

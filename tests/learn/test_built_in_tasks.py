@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from beatlake import cli
-from beatlake.lake import Lake, Stamp
+from beatlake.commits import Stamp
+from beatlake.lake import Lake
 from beatlake.learn import gates, listing, promotion, rows, source, splits, task_files
 from beatlake.learn.engine import database
 from beatlake.learn.features import TrainingRows, fit

@@ -16,8 +16,9 @@ from tiny_lake import BY_YEAR, LABELS, YEARS, TinyLake
 
 import beatlake
 from beatlake import releases
+from beatlake.commits import LakeError
 from beatlake.errors import BeatlakeError
-from beatlake.lake import Lake, LakeError
+from beatlake.lake import Lake
 from beatlake.reading.errors import ReadingError
 from beatlake.releases import NoReleaseError, load, numbers, save
 

@@ -31,7 +31,8 @@ WRITER = """
 import sys
 from pathlib import Path
 from beatlake.errors import ConflictError
-from beatlake.lake import Lake, Stamp
+from beatlake.commits import Stamp
+from beatlake.lake import Lake
 from beatlake.releases import Release
 from beatlake.runs import lease, publishing
 root, name = Path(sys.argv[1]), sys.argv[2]

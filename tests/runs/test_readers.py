@@ -14,8 +14,9 @@ from readers import reading
 
 import beatlake
 from beatlake import cli, failpoints
+from beatlake.commits import Stamp
 from beatlake.errors import GateError
-from beatlake.lake import Lake, Stamp
+from beatlake.lake import Lake
 from beatlake.reading import OpenLake
 from beatlake.reading.diff import diff
 from beatlake.reading.errors import ReadingError

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from beatlake import releases
+from beatlake.commits import Stamp
 from beatlake.config import load
 from beatlake.errors import ConflictError, SetupError
-from beatlake.lake import Lake, Stamp
+from beatlake.lake import Lake
 from beatlake.runs import history, runner
 from beatlake.runs import lease as leases
 from beatlake.runs.records import StageRecord, StageRecords

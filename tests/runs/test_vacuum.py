@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from beatlake import releases
-from beatlake.lake import Lake, Stamp
+from beatlake.commits import Stamp
+from beatlake.lake import Lake
 from beatlake.releases import Release
 from beatlake.runs import history, publishing, reserve
 from beatlake.runs import lease as leases

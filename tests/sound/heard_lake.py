@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from beatlake import releases
-from beatlake.lake import Lake, Stamp
+from beatlake.commits import Stamp
+from beatlake.lake import Lake
 from beatlake.releases import Release, ReleasedTable
 from beatlake.tables import registry
 

@@ -17,8 +17,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from beatlake.commits import Stamp
 from beatlake.errors import InputError
-from beatlake.lake import Lake, Stamp
+from beatlake.lake import Lake
 from beatlake.learn import figures, gates, registry, rows, splits, trained_on
 from beatlake.learn.engine import database
 from beatlake.learn.judgement import Verdict

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from beatlake.lake import Lake, Stamp
+from beatlake.commits import Stamp
+from beatlake.lake import Lake
 from beatlake.learn import registry
 from beatlake.learn.registry import Events, ModelError, Registered
 

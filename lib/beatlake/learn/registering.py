@@ -9,7 +9,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from beatlake.lake import Lake, Stamp
+from beatlake.commits import Stamp
+from beatlake.lake import Lake
 from beatlake.learn import figures, registry, trained_on
 from beatlake.learn.documents import card
 from beatlake.learn.figures import UNRESAMPLED

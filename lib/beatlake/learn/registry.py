@@ -20,8 +20,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from beatlake.commits import APPLICATION, Committed, OvertakenError, Stamp
 from beatlake.errors import InputError
-from beatlake.lake import APPLICATION, Committed, Lake, OvertakenError, Stamp
+from beatlake.lake import Lake
 from beatlake.learn import estimators
 from beatlake.learn.estimators import Local, Model
 from beatlake.learn.features import FittedFeatures

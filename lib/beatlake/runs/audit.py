@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from beatlake.commits import Committed
 from beatlake.exchange import Dealt, Query, Stored, Whole, select
-from beatlake.lake import Committed
 from beatlake.quality.contract import SET_ASIDE, contracts
 from beatlake.quality.counting import Tally
 from beatlake.quality.drift import drift

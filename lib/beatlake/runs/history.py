@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from beatlake.commits import Stamp
 from beatlake.errors import ConflictError
-from beatlake.lake import Lake, Stamp
+from beatlake.lake import Lake
 from beatlake.redaction import redact
 from beatlake.runs import lease as leases
 from beatlake.runs import records

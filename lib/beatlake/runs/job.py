@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from beatlake.commits import Committed, LakeError, Stamp
 from beatlake.config import ConfigError, Settings
 from beatlake.errors import GateError, naming_the_cause
-from beatlake.lake import Committed, Lake, LakeError, Stamp
+from beatlake.lake import Lake
 from beatlake.quality import drift
 from beatlake.releases import InputFile, Release, ReleasedTable
 from beatlake.runs import history, plan, publishing, records

@@ -20,8 +20,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from beatlake import releases
+from beatlake.commits import APPLICATION, Committed, OvertakenError, Stamp
 from beatlake.errors import ConflictError
-from beatlake.lake import APPLICATION, Committed, Lake, OvertakenError, Stamp
+from beatlake.lake import Lake
 from beatlake.tables import ops
 
 #: A lease is renewed this many times before it would expire.

@@ -6,7 +6,8 @@ from datetime import datetime
 from uuid import uuid4
 
 from beatlake import releases
-from beatlake.lake import Lake, LakeError, Stamp
+from beatlake.commits import LakeError, Stamp
+from beatlake.lake import Lake
 from beatlake.releases import Release
 from beatlake.runs import lease as leases
 from beatlake.runs import records

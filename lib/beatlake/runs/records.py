@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from beatlake.lake import Committed, Lake, Stamp
+from beatlake.commits import Committed, Stamp
+from beatlake.lake import Lake
 from beatlake.quality.rules import Rule
 from beatlake.tables import ops
 

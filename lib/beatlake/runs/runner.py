@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from beatlake import releases
+from beatlake.commits import Stamp
 from beatlake.config import Settings
 from beatlake.errors import naming_the_cause
-from beatlake.lake import Lake, Stamp
+from beatlake.lake import Lake
 from beatlake.redaction import redact
 from beatlake.releases import InputFile, Release
 from beatlake.runs import history, notify, plan, publishing, records, reserve

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from beatlake import __version__, releases
+from beatlake.commits import OvertakenError, Stamp
 from beatlake.config import ConfigError, PreviewSettings, SpectrogramSettings
 from beatlake.datafiles import DataFileWriter, Written
 from beatlake.errors import ConflictError, InputError
-from beatlake.lake import Lake, OvertakenError, Stamp
+from beatlake.lake import Lake
 from beatlake.sound.finding import fetched, find
 from beatlake.sound.hearing import BEFORE, FOUND, WRITTEN_DDL, Hearing
 from beatlake.sound.sampling import Sample, database, view

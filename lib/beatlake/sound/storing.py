@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from beatlake.commits import Stamp
 from beatlake.datafiles import Written, write_frame
-from beatlake.lake import Lake, Stamp
+from beatlake.lake import Lake
 from beatlake.sound.sampling import view
 from beatlake.tables.sound import OUTCOMES, PREVIEWS, SPECTROGRAMS
 from beatlake.tables.spec import Table
