@@ -17,6 +17,7 @@ import sounds
 import tables
 
 from beatlake.config import ConfigError
+from beatlake.errors import InputError
 from beatlake.learn import estimators
 from beatlake.learn.estimators.networks.network import Network
 from beatlake.learn.folds import Fold
@@ -146,6 +147,16 @@ def test_processes_that_step_together_come_near_to_one_and_alone_are_one(
     assert two[0].content() != one.content()
     losses = [model.facts()["losses"][-1] for model in (one, two[0])]
     assert losses[1] == pytest.approx(losses[0], rel=0.1)
+
+
+@pytest.mark.full
+def test_processes_that_diverge_together_say_what_to_change(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    fold = fold_for("torch_mlp", tmp_path)
+    parameters = {**SMALL["torch_mlp"], "strategy": "data_parallel", "learning_rate": 1e30}
+    with pytest.raises(InputError, match="lower learning_rate"):
+        estimators.fit(spark, "torch_mlp", "classes", fold, parameters, 3)
 
 
 @pytest.mark.full

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from beatlake.errors import InputError
 from beatlake.learn.estimators.networks.architecture import Arrays
 from beatlake.learn.estimators.networks.learner import Learner, Learning
 from beatlake.learn.estimators.networks.rounds import Record, State, run
@@ -36,12 +37,20 @@ def data_parallel(
 
     distributor = TorchDistributor(len(shards), local_mode=False, use_gpu=False)
     found = distributor.run(together, learning, tuple(shards), start.content(), record)
+    if isinstance(found, InputError):
+        raise found
     assert found is not None
     return State.parse(found)
 
 
-def together(learning: Learning, shards: tuple[Shard, ...], start: bytes, record: Record) -> bytes:
-    """What each process of a data-parallel training does; the last state."""
+def together(
+    learning: Learning, shards: tuple[Shard, ...], start: bytes, record: Record
+) -> bytes | InputError:
+    """What each process of a data-parallel training does.
+
+    Returns:
+        The last state, or why there is none: Spark would tell of an exception without its words.
+    """
     import torch
     import torch.distributed as dist
 
@@ -58,7 +67,10 @@ def together(learning: Learning, shards: tuple[Shard, ...], start: bytes, record
 
         keep = record.keep if rank == 0 else lambda _: None
         look = judge if watched(shards) else None
-        state = run(learning.settings, State.parse(start), learner.epoch, look, keep)
+        try:
+            state = run(learning.settings, State.parse(start), learner.epoch, look, keep)
+        except InputError as error:
+            return error
         return replace(state, moments={}).content()
 
 
