@@ -68,6 +68,12 @@ class OutOfRoomError(BeatlakeError):
     exit_code = 2
 
 
+class ProcessLostError(BeatlakeError):
+    """A process that trains together with others has ended before its time."""
+
+    exit_code = 2
+
+
 class SparkLostError(BeatlakeError):
     """The Java process that drives Spark has ended."""
 

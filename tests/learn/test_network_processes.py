@@ -42,6 +42,7 @@ import json, sys
 from pathlib import Path
 sys.path.insert(0, {str(HERE)!r})
 import sounds, tables
+from beatlake.errors import ProcessLostError
 from beatlake.learn import estimators
 from beatlake.learn.estimators.networks import federated, shards
 from beatlake.learn.records import Records
@@ -212,6 +213,29 @@ stop(spark)
     again = python(code, tmp_path, name, "kept", BEATLAKE_FAILPOINT="after:round 1")
     assert again.returncode == 0, again.stderr[-2000:]
     assert again.stdout == expected.stdout
+
+
+@pytest.mark.full
+def test_a_process_that_is_lost_is_told_of_and_the_training_goes_on_to_the_same_network(
+    tmp_path: Path,
+) -> None:
+    code = f"""{PRELUDE}
+parameters["strategy"] = "data_parallel"
+spark = session(SparkSettings(cores=2, memory="2g"))
+kept = Records(folder / "records", {{}}) if sys.argv[3] == "kept" else None
+try:
+    print(fitted(spark, kept)[-1000:])
+except ProcessLostError as error:
+    print(error)
+stop(spark)
+"""
+    expected = python(code, tmp_path, "torch_mlp", "not")
+    assert expected.returncode == 0, expected.stderr[-2000:]
+    # The first of the two processes keeps the rounds, and ends at the second of them.
+    killed = python(code, tmp_path, "torch_mlp", "kept", BEATLAKE_FAILPOINT="after:round 2")
+    assert "One of the 2 processes that train the network together has ended" in killed.stdout
+    again = python(code, tmp_path, "torch_mlp", "kept", BEATLAKE_FAILPOINT="after:round 1")
+    assert again.stdout.splitlines()[-1] == expected.stdout.splitlines()[-1]
 
 
 @pytest.mark.full

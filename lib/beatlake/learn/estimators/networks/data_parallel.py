@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from beatlake.errors import InputError
+from beatlake.errors import InputError, ProcessLostError
 from beatlake.learn.estimators.networks.architecture import Arrays
 from beatlake.learn.estimators.networks.learner import Learner, Learning
 from beatlake.learn.estimators.networks.rounds import Record, State, run
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Bytes of all processes' gradients up to which each is sent to every one.
 _SHORT = 1 << 20
+#: How Spark says that a process has ended.
+_LOST = "TorchDistributor failed"
 
 
 def data_parallel(
@@ -32,11 +34,25 @@ def data_parallel(
     start: State,
     record: Record,
 ) -> State:
-    """Train in processes that step together, one for each task slot that is asked for."""
+    """Train in processes that step together, one for each task slot that is asked for.
+
+    Raises:
+        InputError: the training diverged.
+        ProcessLostError: one of the processes has ended before its time.
+    """
     from pyspark.ml.torch.distributor import TorchDistributor
 
     distributor = TorchDistributor(len(shards), local_mode=False, use_gpu=False)
-    found = distributor.run(together, learning, tuple(shards), start.content(), record)
+    try:
+        found = distributor.run(together, learning, tuple(shards), start.content(), record)
+    except Exception as error:
+        if _LOST not in str(error):
+            raise
+        raise ProcessLostError(
+            f"One of the {len(shards)} processes that train the network together has ended before"
+            " its time; what it said of it is above. Do it again: a training goes on from its last"
+            " round. If the system ended it for want of memory, take fewer workers."
+        ) from error
     if isinstance(found, InputError):
         raise found
     assert found is not None
