@@ -20,8 +20,8 @@ from beatlake.errors import ConflictError, GateError, InputError, SetupError
 from beatlake.ingest.csv.errors import CsvInputError
 from beatlake.lake import Lake
 from beatlake.releases import NoReleaseError, Release, ReleasedTable
-from beatlake.runs.plan import Selection
 from beatlake.runs.report import Reporter, RunReport, StageReport
+from beatlake.runs.selection import Selection
 
 COMMANDS = {
     "run",

@@ -15,7 +15,7 @@ from deltalake import write_deltalake
 
 from beatlake import releases
 from beatlake.lake import Lake
-from beatlake.learn import folds, pieces, rows, scoring, source, splits, task_files
+from beatlake.learn import folds, pieces, rows, scoring, scoring_row, source, splits, task_files
 from beatlake.learn.engine import database
 from beatlake.learn.estimators import points
 from beatlake.learn.features import TrainingRows, fit
@@ -226,5 +226,5 @@ def test_a_typed_row_says_what_its_features_tell(
     given = [{**song, "track": f"u{i}"} for i, song in enumerate(songs.made(120))]
     table = source.path(songs.write(given, tmp_path / "songs.csv"), asked.table)
     typed = ("energy=1", f"tempo={tempo}", "valence=0.5", "mood=calm")
-    said = scoring.score_row(None, fitted(asked, table, tmp_path), typed)
+    said = scoring_row.score_row(None, fitted(asked, table, tmp_path), typed)
     assert said["in_scope"] is in_scope

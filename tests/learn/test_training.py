@@ -196,9 +196,9 @@ def test_predictions_are_the_same_in_a_fresh_process_without_spark_and_after_a_m
         import json, sys
         sys.modules["pyspark"] = None
         from pathlib import Path
-        from beatlake.learn import registry, scoring
+        from beatlake.learn import registry, scoring_row
         found = registry.verified(Path({str(moved)!r}))
-        print(json.dumps(scoring.score_row(None, found, {list(ROW)!r})))
+        print(json.dumps(scoring_row.score_row(None, found, {list(ROW)!r})))
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -66,8 +66,8 @@ def run(
     """Turn CSV files into a new release of the lake."""
     from beatlake import config as configuration
     from beatlake.lake import Lake
-    from beatlake.runs.plan import Selection
     from beatlake.runs.runner import run as run_pipeline
+    from beatlake.runs.selection import Selection
 
     with reporters.reporter(log.value, quiet) as reporter:
         report = run_pipeline(

@@ -206,13 +206,13 @@ def score(
     """
     check_installed()
     from beatlake.config import ConfigError
-    from beatlake.learn import scoring
+    from beatlake.learn import scoring, scoring_row
     from beatlake.session import session
 
     place, found, spark_settings = _chosen(task, version, lake, config, settings)
     needs = scoring.needs_spark(found)
     if row:
-        answer = scoring.score_row(session(spark_settings) if needs else None, found, row)
+        answer = scoring_row.score_row(session(spark_settings) if needs else None, found, row)
         typer.echo(json.dumps(answer, indent=1, ensure_ascii=False))
         return
     if output is None:

@@ -1,4 +1,4 @@
-"""Applying a registered model: to a table of any size, in Spark's workers, or to one row.
+"""Applying a registered model to a table of any size, in Spark's workers.
 
 Every row is predicted. Whether the task is about it, which its ``where`` says, stands beside: the
 model has seen no other rows. Conditions on the label are aside, for the label is what is asked for.
@@ -9,9 +9,8 @@ that reads it, and fed to the model there where it needs no Spark; Spark ML's ta
 
 from __future__ import annotations
 
-import difflib
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -25,8 +24,7 @@ from beatlake.errors import InputError
 from beatlake.learn import estimators, images, pieces, rows
 from beatlake.learn.engine import connected, database
 from beatlake.learn.estimators import Local
-from beatlake.learn.estimators.answer import Answer, Array
-from beatlake.learn.estimators.boosted import Boosted
+from beatlake.learn.estimators.answer import Answer
 from beatlake.learn.registry import Registered
 from beatlake.learn.source import Source
 from beatlake.sql import quoted, text
@@ -47,8 +45,6 @@ SCORED = pa.schema(
         pa.field("in_scope", pa.bool_()),
     ]
 )
-#: Features that are named as having driven a prediction.
-_DRIVERS = 5
 
 
 def needs_spark(found: Registered) -> bool:
@@ -136,7 +132,7 @@ def score_table(spark: SparkSession, found: Registered, source: Source, output: 
             written = write_frame(_scored(found, compute, tasks), target)
         else:
             columns = tuple(found.manifest.columns)
-            work = _Score(compute, *found.stored(), columns, _known(found))
+            work = _Score(compute, *found.stored(), columns, known(found))
             written = write_frame(tasks, target, work)
     return _counts(output, sum(file.rows for file in written))
 
@@ -163,7 +159,7 @@ def _scored(found: Registered, compute: _Compute, tasks: DataFrame) -> DataFrame
     elif manifest.kind == "clusters":
         chosen = [predicted.cast("int").cast("string").alias("predicted"), _null("number")]
     else:
-        listed = F.array(*(F.lit(name) for name in _known(found)))
+        listed = F.array(*(F.lit(name) for name in known(found)))
         chosen = [
             F.element_at(listed, predicted.cast("int") + 1).alias("predicted"),
             _null("number"),
@@ -183,7 +179,7 @@ def _null(name: str) -> Any:
     return F.lit(None).cast("double").alias(name)
 
 
-def _known(found: Registered) -> tuple[str, ...]:
+def known(found: Registered) -> tuple[str, ...]:
     """Names of the classes that the model knows, in its own order."""
     return tuple(found.manifest.classes[code] for code in found.manifest.known_classes)
 
@@ -262,100 +258,3 @@ def _table(made: pa.Table, answer: Answer, classes: tuple[str, ...]) -> pa.Table
     row_id = made.column("row_id").cast(pa.string())
     in_scope = made.column("in_scope")
     return pa.table([row_id, predicted, number, best, in_scope], schema=SCORED)
-
-
-def score_row(
-    spark: SparkSession | None, found: Registered, given: Sequence[str]
-) -> dict[str, Any]:
-    """Predict one row given as texts, with probabilities and what drove them.
-
-    Whether the task is about the row is None where its features do not tell.
-
-    Args:
-        spark: for models that need it.
-        found: the model.
-        given: ``COLUMN=VALUE`` for each feature's column; an empty value is an unknown one.
-
-    Raises:
-        InputError: a feature is missing, not the model's, given twice or not a number; every one
-            is named. Or the model looks at an image, which nobody types.
-    """
-    task = found.task
-    if image := task.features.image:
-        raise InputError(
-            f"{task.name} looks at an image ({image.column}), which cannot be typed: score a table"
-            " (--table PATH)."
-        )
-    reads = {feature.column: feature.reads for feature in task.features.list}
-    values: dict[str, str | None] = {}
-    problems = []
-    for part in given:
-        name, sign, value = part.partition("=")
-        if not sign:
-            problems.append(f"{name!r} has no value: give COLUMN=VALUE")
-        elif name not in reads:
-            near = difflib.get_close_matches(name, reads, n=1)
-            problems.append(f"{name} is no feature" + (f" (near: {near[0]})" if near else ""))
-        elif name in values:
-            problems.append(f"{name} is given twice")
-        else:
-            values[name] = value or None
-            if value and reads[name] == "number" and not _is_number(value):
-                problems.append(f"{name} takes a number, and {value!r} is none")
-    problems += [f"{name} is missing" for name in reads if name not in values]
-    if problems:
-        raise InputError(f"The row does not fit {task.name}: {'; '.join(problems)}.")
-    made = _columns_of_row(found, values)
-    model = found.load()
-    answer = model.predict(spark, made)
-    return {
-        "task": task.name,
-        "version": found.manifest.version,
-        **_said(found, answer),
-        "in_scope": made.column("in_scope")[0].as_py(),
-        "drivers": _drivers(found, model, made, answer),
-    }
-
-
-def _is_number(value: str) -> bool:
-    try:
-        return bool(np.isfinite(float(value)))
-    except ValueError:
-        return False
-
-
-def _columns_of_row(found: Registered, values: dict[str, str | None]) -> pa.Table:
-    read = rows.typed(found.task)
-    table = pa.table({name: pa.array([value], pa.string()) for name, value in values.items()})
-    return columns_of(table, read, found.fitted.select())
-
-
-def _said(found: Registered, answer: Answer) -> dict[str, Any]:
-    value = answer.values[0].item()
-    if found.manifest.kind != "classes":
-        return {"predicted": value}
-    known = _known(found)
-    if answer.proba is None:
-        return {"predicted": known[value], "probabilities": None}
-    by_class = sorted(
-        zip(answer.proba[0].tolist(), known, strict=True), key=lambda p: (-p[0], p[1])
-    )
-    return {"predicted": known[value], "probabilities": {name: p for p, name in by_class}}
-
-
-def _drivers(
-    found: Registered, model: Any, made: pa.Table, answer: Answer
-) -> list[dict[str, Any]] | None:
-    """The columns that moved the prediction most: SHAP values of a booster, in its own units.
-
-    Null for other estimators, which do not say.
-    """
-    if not isinstance(model, Boosted):
-        return None
-    shares: Array = model.contributions(made)[0]
-    columns = found.manifest.columns
-    # Those to the class that is predicted; of two classes to the second.
-    margin = shares[int(answer.values[0]) if len(shares) > 1 else 0]
-    meanings = {column.name: column.meaning for column in found.fitted.columns}
-    order = np.argsort(-np.abs(margin[:-1]), kind="stable")[:_DRIVERS]
-    return [{"feature": meanings[columns[i]], "share": float(margin[i])} for i in order]

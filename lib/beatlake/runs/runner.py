@@ -18,8 +18,8 @@ from beatlake.runs import history, notify, plan, publishing, records, reserve
 from beatlake.runs import lease as leases
 from beatlake.runs.inputs import RunInputs, discover
 from beatlake.runs.job import Job
-from beatlake.runs.plan import EVERYTHING, Selection
 from beatlake.runs.report import Reporter, RunReport
+from beatlake.runs.selection import EVERYTHING, Selection
 
 #: Surveying so much takes longer than Spark needs to start.
 _MUCH_TO_SURVEY = 1 << 30
