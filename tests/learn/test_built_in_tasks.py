@@ -18,7 +18,8 @@ from beatlake.commits import Stamp
 from beatlake.lake import Lake
 from beatlake.learn import gates, listing, promotion, rows, source, splits, task_files
 from beatlake.learn.engine import database
-from beatlake.learn.features import TrainingRows, fit
+from beatlake.learn.features import fit
+from beatlake.learn.training_rows import TrainingRows
 from beatlake.resources import read_conf
 from beatlake.tables import ml, registry
 from small_lake import Drop

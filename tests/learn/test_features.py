@@ -12,7 +12,8 @@ from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from beatlake.errors import InputError
 from beatlake.learn import features, folds, splits
-from beatlake.learn.features import FittedFeatures, TrainingRows
+from beatlake.learn.features import FittedFeatures
+from beatlake.learn.training_rows import TrainingRows
 
 SCALERS = {"standard": StandardScaler(), "min_max": MinMaxScaler(), "robust": RobustScaler()}
 WITH_HASH = songs.altered(

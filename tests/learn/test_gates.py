@@ -14,8 +14,8 @@ import songs
 
 from beatlake.errors import LeakError
 from beatlake.learn import alike, gates, splits
-from beatlake.learn.features import TrainingRows
 from beatlake.learn.gates import Verdict
+from beatlake.learn.training_rows import TrainingRows
 
 NUMBER = songs.altered(
     songs.TASK,

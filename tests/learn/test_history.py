@@ -11,7 +11,7 @@ import songs
 
 from beatlake.learn import gates, rows, source, splits
 from beatlake.learn.engine import database
-from beatlake.learn.features import TrainingRows
+from beatlake.learn.training_rows import TrainingRows
 
 HISTORY = songs.altered(
     songs.TASK,

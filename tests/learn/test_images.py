@@ -19,10 +19,11 @@ from beatlake.errors import InputError
 from beatlake.lake import Lake
 from beatlake.learn import gates, pieces, rows, source, splits, task_files
 from beatlake.learn.engine import database
-from beatlake.learn.features import TrainingRows, fit
+from beatlake.learn.features import fit
 from beatlake.learn.sides import Sides
 from beatlake.learn.task import with_estimators
 from beatlake.learn.task.rows import Join
+from beatlake.learn.training_rows import TrainingRows
 from beatlake.releases import Release, ReleasedTable
 
 

@@ -18,7 +18,7 @@ from beatlake import cli
 from beatlake.lake import Lake
 from beatlake.learn import gates, listing, rows, source, splits, task_files
 from beatlake.learn.engine import database
-from beatlake.learn.features import TrainingRows
+from beatlake.learn.training_rows import TrainingRows
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -18,9 +18,10 @@ from beatlake.lake import Lake
 from beatlake.learn import folds, pieces, rows, scoring, scoring_row, source, splits, task_files
 from beatlake.learn.engine import database
 from beatlake.learn.estimators import points
-from beatlake.learn.features import TrainingRows, fit
+from beatlake.learn.features import fit
 from beatlake.learn.source import Source
 from beatlake.learn.task import Task
+from beatlake.learn.training_rows import TrainingRows
 from beatlake.releases import Release, ReleasedTable
 
 if TYPE_CHECKING:

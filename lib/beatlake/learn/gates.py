@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from beatlake.errors import LeakError
 from beatlake.learn import alike, giveaways, representative
 from beatlake.learn.engine import one
-from beatlake.learn.features import TrainingRows
 from beatlake.learn.rows import Prepared
 from beatlake.learn.splits import FITTING, PROMISES, Rung
 from beatlake.learn.task import Task
 from beatlake.learn.task.features import Feature
+from beatlake.learn.training_rows import TrainingRows
 from beatlake.sql import text
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from beatlake.learn.features import TrainingRows, floats
 from beatlake.learn.task import Task
 from beatlake.learn.task.features import Feature
+from beatlake.learn.training_rows import TrainingRows, floats
 from beatlake.sql import quoted, text
 
 Array: TypeAlias = npt.NDArray[Any]

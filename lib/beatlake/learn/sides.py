@@ -16,12 +16,13 @@ from beatlake.learn import estimators, features, folds, resampling
 from beatlake.learn.algorithms import Estimator
 from beatlake.learn.engine import one
 from beatlake.learn.estimators import Answer
-from beatlake.learn.features import FittedFeatures, TrainingRows
+from beatlake.learn.features import FittedFeatures
 from beatlake.learn.folds import CLASS, Fold
 from beatlake.learn.judgement import Predictions
 from beatlake.learn.rows import Prepared
 from beatlake.learn.splits import FITTING, Rung
 from beatlake.learn.task import Task
+from beatlake.learn.training_rows import TrainingRows
 from beatlake.sql import quoted, text
 
 if TYPE_CHECKING:

@@ -24,7 +24,6 @@ from beatlake.learn import (
     splits,
 )
 from beatlake.learn.engine import database
-from beatlake.learn.features import TrainingRows
 from beatlake.learn.importance import Importance
 from beatlake.learn.ladder import Climb, Judged
 from beatlake.learn.origin import code_version, identifier, libraries
@@ -37,6 +36,7 @@ from beatlake.learn.source import Source
 from beatlake.learn.splits import Rung
 from beatlake.learn.sweeping import Line, swept
 from beatlake.learn.task import Resampling, Task
+from beatlake.learn.training_rows import TrainingRows
 from beatlake.learn.tuning import Tuner
 
 if TYPE_CHECKING:
