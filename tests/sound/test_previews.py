@@ -68,6 +68,7 @@ def made(
     folder: Path | None,
     sample: str = "1.0",
     shape: Shape | None = None,
+    replace: bool = False,
     **settings: Any,
 ) -> previews.Made:
     return previews.make(
@@ -77,6 +78,7 @@ def made(
         sample=Sample.of(sample),
         settings=PreviewSettings.model_validate(settings),
         shape=shape or Shape(),
+        replace=replace,
     )
 
 
@@ -145,13 +147,31 @@ def test_changed_audio_and_a_smaller_sample_take_out_what_no_longer_counts(
     (folder / f"{digits('AA0000000001')}.mp3").write_bytes(mp3(6.0))
     (folder / "AA0000000002.flac").unlink()
 
-    changed = made(spark, lake, folder)
+    versions = {t.name: lake.open(t.name).version() for t in _tables()}
+    with pytest.raises(InputError, match=r"1 of 3 spectrograms .* 0 are .* of 1 there is no audio"):
+        made(spark, lake, folder)
+    assert {t.name: lake.open(t.name).version() for t in _tables()} == versions
+    changed = made(spark, lake, folder, replace=True)
 
-    assert (changed.new, changed.kept, changed.removed) == (1, 1, 2)
+    assert (changed.new, changed.kept, changed.replaced, changed.removed) == (1, 1, 1, 1)
     fresh = publish(tmp_path / "fresh", _recordings())
     made(spark, fresh, folder)
     for table in _tables():
         assert rows(lake, table.name) == rows(fresh, table.name), "history leaves no trace"
+
+
+def test_neither_a_smaller_sample_nor_a_wrong_folder_takes_anything_out_unasked(
+    spark: SparkSession, lake: Lake, folder: Path, tmp_path: Path
+) -> None:
+    made(spark, lake, folder)
+    before = {table.name: rows(lake, table.name) for table in _tables()}
+    (tmp_path / "empty").mkdir()
+
+    with pytest.raises(InputError, match=r"No file in .*empty is of a recording"):
+        made(spark, lake, tmp_path / "empty", replace=True)
+    with pytest.raises(InputError, match=r"[123] of 3 spectrograms"):
+        made(spark, lake, folder, sample="3")
+    assert {table.name: rows(lake, table.name) for table in _tables()} == before
 
 
 def test_other_parameters_replace_all(spark: SparkSession, lake: Lake, folder: Path) -> None:
@@ -160,7 +180,7 @@ def test_other_parameters_replace_all(spark: SparkSession, lake: Lake, folder: P
 
     done = made(spark, lake, folder, shape=shape)
 
-    assert (done.new, done.kept, done.removed) == (3, 0, 3)
+    assert (done.new, done.kept, done.replaced, done.removed) == (3, 0, 3, 0)
     found = rows(lake, SPECTROGRAMS.name)
     assert len(found) == 3
     assert {(r["bands"], r["frames"], r["image_size"], r["stretch_s"]) for r in found} == {
@@ -251,7 +271,7 @@ def test_the_command_says_what_became_of_them(
     assert cli.main(options) == 0
     printed = capsys.readouterr().out
     assert "damaged" in printed
-    assert "0 made, 3 there before, 0 removed" in printed
+    assert "0 made, 0 of them in place of others, 3 there before, 0 removed" in printed
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,13 @@ def previews(
             " default, with a folder.",
         ),
     ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace",
+            help="Let spectrograms go of which neither this sample nor this audio is.",
+        ),
+    ] = False,
     lake: LakeOption = DEFAULT_LAKE,
     release: ReleaseOption = None,
     config: ConfigOption = None,
@@ -73,6 +80,7 @@ def previews(
         settings=settled.previews,
         shape=shape,
         release=release,
+        replace=replace,
     )
     if format_ is lines.Shown.json:
         typer.echo(json.dumps({**made.__dict__}, indent=1))
@@ -82,5 +90,6 @@ def previews(
         [tuple(line.values()) for line in making.lines(made)],
     )
     typer.echo(
-        f"Spectrograms: {made.new:,} made, {made.kept:,} there before, {made.removed:,} removed."
+        f"Spectrograms: {made.new:,} made, {made.replaced:,} of them in place of others,"
+        f" {made.kept:,} there before, {made.removed:,} removed."
     )

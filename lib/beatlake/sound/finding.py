@@ -19,7 +19,11 @@ ENDINGS = (".flac", ".wav", ".ogg", ".mp3")
 
 
 def find(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """`found`: the file of each sampled recording, by preview or ISRC, where there is one."""
+    """`found`: the file of each sampled recording, by preview or ISRC, where there is one.
+
+    Raises:
+        InputError: there is no such folder, or no file in it is of a recording of the sample.
+    """
     db.register("given", listed(folder))
     db.execute(
         """
@@ -31,6 +35,12 @@ def find(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
         """
     )
     db.unregister("given")
+    ((fitting,),) = db.execute("SELECT count(file) FROM found").fetchall()
+    if not fitting:
+        raise InputError(
+            f"No file in {folder} is of a recording of the sample: audio is named by the 40 digits"
+            f" of the preview's address or by ISRC, and ends in {', '.join(ENDINGS)}."
+        )
 
 
 def fetched(db: duckdb.DuckDBPyConnection, settings: PreviewSettings) -> None:

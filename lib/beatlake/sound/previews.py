@@ -23,7 +23,7 @@ from beatlake.sound.finding import fetched, find
 from beatlake.sound.hearing import BEFORE, FOUND, WRITTEN_DDL, Hearing
 from beatlake.sound.sampling import Sample, database, view
 from beatlake.sound.spectrograms import Shape, mel_bands, parameters
-from beatlake.sound.storing import Before, Files, Made, commit
+from beatlake.sound.storing import Before, Files, Made, check_losses, commit
 from beatlake.tables.sound import OUTCOMES, PREVIEWS, SPECTROGRAMS
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def make(
     settings: PreviewSettings,
     shape: Shape,
     release: int | None = None,
+    replace: bool = False,
 ) -> Made:
     """Bring both tables to what the sample, the audio and the shape say.
 
@@ -80,11 +81,13 @@ def make(
         settings: of fetching.
         shape: of spectrograms.
         release: by number; the newest by default.
+        replace: whether spectrograms may go of which neither the audio nor the sample is given.
 
     Raises:
         NoReleaseError: the lake has no such release.
         ConfigError: there is no folder, and nothing may be fetched.
-        InputError: the release has no recordings, or the folder cannot be read.
+        InputError: the release has no recordings, the folder cannot be read or no file in it is of
+            a recording, or spectrograms would go that must not.
         ConflictError: another run wrote the same tables meanwhile.
     """
     found = releases.load(lake, release)
@@ -108,6 +111,8 @@ def make(
         else:
             find(db, folder)
         before.load(db, parameters(shape))
+        if not replace:
+            check_losses(db)
         written = _hear(spark, lake, db, shape)
         try:
             return commit(spark, lake, db, before, written, stamp)
@@ -157,7 +162,9 @@ def _without_audio(db: duckdb.DuckDBPyConnection, same: str) -> Iterator[pa.Tabl
     )
     batches = db.sql(
         f"SELECT isrc, preview_url, file, coalesce(outcome, 'missing') AS outcome,"
-        f" CASE WHEN outcome IS NULL THEN 'There is no audio of it.' ELSE reason END AS reason,"
+        " CASE WHEN outcome IS NOT NULL THEN reason WHEN preview_url IS NULL"
+        " THEN 'It has no preview address, and no file is named by its ISRC.'"
+        " ELSE 'No file is named by its preview or its ISRC.' END AS reason,"
         f" ? AS parameters, {nothing} FROM found"
         " WHERE path IS NULL OR outcome IS NOT NULL ORDER BY isrc",
         params=[same],

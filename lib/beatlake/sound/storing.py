@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from beatlake.commits import Stamp
 from beatlake.datafiles import Written, write_frame
+from beatlake.errors import InputError
 from beatlake.lake import Lake
 from beatlake.sound.sampling import view
 from beatlake.tables.sound import OUTCOMES, PREVIEWS, SPECTROGRAMS
@@ -30,12 +31,14 @@ class Made:
         outcomes: recordings of the sample by outcome, in the order of `OUTCOMES`.
         new: spectrograms that were made.
         kept: spectrograms that were there.
+        replaced: of those that were made, how many take the place of another.
         removed: spectrograms that no longer count.
     """
 
     outcomes: dict[str, int]
     new: int
     kept: int
+    replaced: int
     removed: int
 
 
@@ -68,6 +71,24 @@ class Before:
             db.execute(
                 f"CREATE TABLE {name} AS SELECT * FROM all_{name} WHERE parameters = ?", [same]
             )
+
+
+def check_losses(db: duckdb.DuckDBPyConnection) -> None:
+    """Find spectrograms of recordings of the release that this run has no audio for.
+
+    Raises:
+        InputError: there are some; they would be removed.
+    """
+    heard = "(SELECT isrc FROM found WHERE path IS NOT NULL AND outcome IS NULL)"
+    lost = f"all_pictured SEMI JOIN recordings USING (isrc) ANTI JOIN {heard} USING (isrc)"
+    if number := _count(db, lost):
+        aside = _count(db, f"{lost} ANTI JOIN sample USING (isrc)")
+        raise InputError(
+            f"{number:,} of {_count(db, 'all_pictured'):,} spectrograms of {SPECTROGRAMS.name}"
+            f" would be removed: {aside:,} are of recordings that are not in this sample, and of"
+            f" {number - aside:,} there is no audio here. Nothing was changed. Name the folder and"
+            " the sample that they are of, or add --replace to let them go."
+        )
 
 
 def _as_specified(lake: Lake, table: Table) -> DeltaTable | None:
@@ -117,10 +138,11 @@ def commit(
     ).to_arrow_table()
     outcomes = db.execute("SELECT outcome, count(*) FROM now GROUP BY 1").fetchall()
     counted = Counter(dict(outcomes))
-    there = _count(db, "all_pictured")
-    removed = there - kept.num_rows
+    gone = _count(db, "all_pictured") - kept.num_rows
     new = sum(file.rows for file in written.spectrograms)
-    if removed or before.spectrograms is None:
+    heard = "(SELECT isrc FROM now WHERE outcome = 'ok')"
+    replaced = _count(db, f"all_pictured SEMI JOIN {heard} USING (isrc)") - kept.num_rows
+    if gone or before.spectrograms is None:
         files = [*written.spectrograms]
         if kept.num_rows:
             files += _copied(spark, lake, before, kept)
@@ -131,7 +153,9 @@ def commit(
         lake.write(PREVIEWS, lambda: written.previews, stamp, "overwrite", before.previews)
     else:
         _discard(folder, written.previews)
-    return Made({name: counted[name] for name in OUTCOMES}, new, kept.num_rows, removed)
+    return Made(
+        {name: counted[name] for name in OUTCOMES}, new, kept.num_rows, replaced, gone - replaced
+    )
 
 
 def _copied(spark: SparkSession, lake: Lake, before: Before, kept: pa.Table) -> list[Written]:
