@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 from pathlib import Path
 
@@ -23,6 +24,22 @@ print("package:", beatlake.__file__)
 sys.argv[0] = "pipeline.py"
 runpy.run_path("pipeline.py", run_name="__main__")
 """
+
+
+@pytest.mark.parametrize(
+    ("given", "networks"),
+    [
+        (["--task", "genre"], ["torch_resnet"]),
+        (["--task=genre_sound", "--lake", "lake"], ["torch_cnn", "torch_pooled"]),
+        (["--task", "genre", "--estimator", "torch_mlp"], []),
+        (["--task", "nowhere"], []),
+    ],
+)
+def test_networks_are_those_of_the_task_unless_they_are_named(
+    given: list[str], networks: list[str]
+) -> None:
+    job = runpy.run_path(str(Path(__file__).parents[1] / "jobs" / "torch_train.py"))
+    assert job["networks"](given) == networks
 
 
 @pytest.fixture(scope="module")

@@ -96,7 +96,11 @@ def card(
             },
             gates=tuple(
                 Gate(
-                    f"{v.gate} ({v.rung})" if v.rung else v.gate, v.passed, v.found, v.acknowledged
+                    f"{v.gate} ({v.rung})" if v.rung else v.gate,
+                    v.passed,
+                    v.found,
+                    v.acknowledged,
+                    v.looked,
                 )
                 for v in verdicts
             ),

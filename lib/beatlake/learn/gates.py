@@ -40,6 +40,10 @@ _ONE = {"recording": "a recording", "artist": "an artist"}
 _UNLIKE_SHARE, _UNLIKE_NUMBER, _UNLIKE_Z = 0.05, 0.25, 4.0
 
 
+#: How a verdict begins of what a gate cannot judge.
+NOT_LOOKED_AT = "not looked at"
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What a gate found: ``passed``, or let through for a reason that the task gives."""
@@ -49,6 +53,11 @@ class Verdict:
     passed: bool
     found: str
     acknowledged: str = ""
+
+    @property
+    def looked(self) -> bool:
+        """Whether the gate could judge what it is for."""
+        return not self.found.startswith(NOT_LOOKED_AT)
 
 
 def of_rung(
@@ -136,7 +145,7 @@ def of_features(task: Task, rows: TrainingRows) -> list[Verdict]:
     found = giveaways.found(task, rows)
     fine = dict(_FINE)
     if not giveaways.judged(task):
-        fine |= dict.fromkeys(_ALONE, "not looked at: an image says nothing by a single value")
+        fine |= dict.fromkeys(_ALONE, f"{NOT_LOOKED_AT}: an image says nothing by a single value")
     return [_verdict(gate, found[gate], fine[gate]) for gate in _FINE]
 
 

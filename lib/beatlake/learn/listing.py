@@ -51,7 +51,8 @@ def ladder(
     them on each rung, unresampled models and baselines, comes last. A rung that the table cannot
     have is a line with the reason. The line of a model's headline metric on a rung has the
     candidates that its parameters and features were chosen among there (``tuning``), and that of
-    the headline rung what the model makes of each feature (``importances``).
+    the headline rung what the model makes of each feature (``importances``). Rows by side are
+    those of `ml.splits`: where nothing watches a fit, ``valid`` and ``between`` train, too.
 
     Args:
         lake: where they are registered.
@@ -123,6 +124,8 @@ def _line(
         "n": score["n"] if score else None,
         "groups": score["groups"] if score else None,
         "train": rung["train"],
+        "valid": rung["valid"],
+        "between": rung["between"],
         "purged": rung["purged"],
         "unavailable": rung["unavailable"],
         "tuning": [],

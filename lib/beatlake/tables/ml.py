@@ -28,8 +28,14 @@ SPLITS = Table(
         Column("unavailable", "string", "Why there is no such split; null where there is."),
         Column("promise", "string", "What the rung keeps apart.", False),
         Column("salt", "string", "Salt of the hash that deals.", False),
-        Column("train", "bigint", "Rows that train.", False, "rows"),
-        Column("valid", "bigint", "Rows that watch a fit that stops early.", False, "rows"),
+        Column("train", "bigint", "Rows that train every model.", False, "rows"),
+        Column(
+            "valid",
+            "bigint",
+            "Rows that watch a fit that stops early: train where nothing watches.",
+            False,
+            "rows",
+        ),
         Column(
             "between",
             "bigint",

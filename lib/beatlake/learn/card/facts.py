@@ -52,12 +52,13 @@ class Rung:
 
 @dataclass(frozen=True)
 class Gate:
-    """One gate, what it found, and why it was let through where it was."""
+    """One gate, what it found, why it was let through where it was, and whether it looked."""
 
     name: str
     passed: bool
     found: str
     acknowledged: str = ""
+    looked: bool = True
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,10 @@ def _summary(facts: CardFacts, asked: Iterable[Answer]) -> Section:
         named = "; ".join(
             f"{gate.name} ({gate.acknowledged or 'not acknowledged'})" for gate in failed
         )
-        passed = f"Gates: {len(facts.gates) - len(failed)} of {len(facts.gates)} passed"
+        looked = sum(gate.looked for gate in facts.gates)
+        passed = f"Gates: {looked - len(failed)} of {len(facts.gates)} passed"
+        if aside := len(facts.gates) - looked:
+            passed += f", {aside} could not look"
         items.append(f"{passed}. Not passed: {named}." if failed else f"{passed}.")
     return Section("In short", (*blocks, *([Listed(tuple(items))] if items else [])))
 
@@ -251,7 +254,10 @@ def _gates(facts: CardFacts) -> Iterator[Table]:
         yield table(
             "What each rung promises, tested before a score was shown.",
             ("gate", "passed", "what was found", "acknowledged"),
-            [[g.name, g.passed, g.found, g.acknowledged] for g in facts.gates],
+            [
+                [g.name, g.passed if g.looked else "could not look", g.found, g.acknowledged]
+                for g in facts.gates
+            ],
         )
 
 

@@ -7,6 +7,7 @@ alike: one that has no rows left adds nothing.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -43,6 +44,7 @@ def data_parallel(
     from pyspark.ml.torch.distributor import TorchDistributor
 
     distributor = TorchDistributor(len(shards), local_mode=False, use_gpu=False)
+    distributor.logger.setLevel(logging.WARNING)
     try:
         found = distributor.run(together, learning, tuple(shards), start.content(), record)
     except Exception as error:
