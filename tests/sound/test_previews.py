@@ -18,6 +18,7 @@ from heard_lake import digits, publish, recording, url
 from odd_audio import encoded, mp3, odd, tone
 from quick_settings import QUICK
 
+import beatlake
 import packaged
 from beatlake import cli
 from beatlake.config import PreviewSettings, SpectrogramSettings
@@ -172,6 +173,30 @@ def test_neither_a_smaller_sample_nor_a_wrong_folder_takes_anything_out_unasked(
     with pytest.raises(InputError, match=r"[123] of 3 spectrograms"):
         made(spark, lake, folder, sample="3")
     assert {table.name: rows(lake, table.name) for table in _tables()} == before
+
+
+def test_tables_that_are_in_no_release_are_read_beside_those_that_are(
+    spark: SparkSession, lake: Lake, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened = beatlake.open(lake.root)
+    assert opened.unreleased == []
+    made(spark, lake, folder)
+
+    assert opened.unreleased == [PREVIEWS.name, SPECTROGRAMS.name]
+    assert opened.table(PREVIEWS.name).rows == 10
+    found = opened.sql(
+        "SELECT outcome, count(*) FROM ml.previews JOIN silver.recordings USING (isrc)"
+        " SEMI JOIN ml.spectrograms USING (isrc) GROUP BY 1"
+    )
+    assert found.fetchall() == [("ok", 3)]
+    # The opened lake stays as it was.
+    (folder / f"{digits(MISSING)}.ogg").write_bytes(odd("ogg_named.mp3").data())
+    made(spark, lake, folder)
+    assert opened.table(SPECTROGRAMS.name).arrow().num_rows == 3
+    assert beatlake.open(lake.root).table(SPECTROGRAMS.name).rows == 4
+    assert cli.main(["describe", PREVIEWS.name, "--lake", str(lake.root)]) == 0
+    assert "10 rows; version" in (said := capsys.readouterr().out)
+    assert "in no release" in said
 
 
 def test_other_parameters_replace_all(spark: SparkSession, lake: Lake, folder: Path) -> None:

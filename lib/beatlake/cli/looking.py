@@ -77,12 +77,12 @@ def sql(
 
 @app.command()
 def tables(*, lake: LakeOption = DEFAULT_LAKE, release: ReleaseOption = None) -> None:
-    """List the tables of a release with their rows."""
+    """List the tables of a release with their rows, and those of models and sound."""
     opened = open_lake(lake, release)
     known = _specifications()
     rows = [
         (name, opened.table(name).rows, known[name].comment if name in known else "")
-        for name in opened.tables
+        for name in (*opened.tables, *opened.unreleased)
     ]
     console.print_table(("table", "rows", "what a row is"), rows)
 
@@ -100,10 +100,9 @@ def describe(
     specification = _specifications().get(table)
     typer.echo(console.clean(specification.comment) if specification else "No specification.")
     key = ", ".join(specification.key) if specification and specification.key else "none"
-    typer.echo(
-        f"key {key}; {found.rows:,} rows; version {found.version};"
-        f" release {opened.release.release}\n"
-    )
+    aside = table in opened.unreleased
+    release_ = "in no release" if aside else f"release {opened.release.release}"
+    typer.echo(f"key {key}; {found.rows:,} rows; version {found.version}; {release_}\n")
     console.print_table(
         ("column", "type", "null", "unit", "meaning"),
         [

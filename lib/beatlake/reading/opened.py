@@ -49,12 +49,16 @@ def open_lake(path: str | os.PathLike[str], release: int | None = None) -> OpenL
 
 
 class OpenLake:
-    """The tables of one release of a lake."""
+    """The tables of one release of a lake, and those of models and sound, which are in none.
+
+    The latter are as they were when they were first looked at.
+    """
 
     def __init__(self, lake: Lake, release: Release) -> None:
         """Hold on to a release that was read already; `open_lake` reads one."""
         self.lake = lake
         self.release = release
+        self._newest: dict[str, ReleasedTable] = {}
 
     def __repr__(self) -> str:
         """The lake's directory and the pinned release."""
@@ -64,6 +68,14 @@ class OpenLake:
     def tables(self) -> list[str]:
         """Names of the released tables, as ``layer.table``, in order of name."""
         return sorted(self.release.tables)
+
+    @property
+    def unreleased(self) -> list[str]:
+        """Names of the tables of models and sound that the lake has, in order of name."""
+        from beatlake.tables import ml, sound
+
+        names = sorted(table.name for table in (*ml.TABLES, *sound.TABLES))
+        return [n for n in names if n not in self.release.tables and self.lake.exists(n)]
 
     def check_kept(self) -> None:
         """Find the release still among those of the lake.
@@ -78,18 +90,22 @@ class OpenLake:
             )
 
     def table(self, name: str) -> OpenTable:
-        """One table of the release.
+        """One table of the release, or of models and sound.
 
         Raises:
             LakeError: the name is not one that a table can have.
-            ReadingError: the release has no such table; the message names near ones.
+            ReadingError: there is no such table; the message names near ones.
         """
         self.lake.path(name)
-        if name not in self.release.tables:
-            near = nearest(name, self.tables)
-            hint = f" Near: {', '.join(near)}." if near else " `beatlake tables` lists them."
-            raise ReadingError(f"Release {self.release.release} has no table {name}.{hint}")
-        return OpenTable(self, name, self.release.tables[name])
+        if name in self.release.tables:
+            return OpenTable(self, name, self.release.tables[name])
+        if name in self.unreleased:
+            if name not in self._newest:
+                self._newest[name] = _newest(self.lake, name)
+            return OpenTable(self, name, self._newest[name])
+        near = nearest(name, [*self.tables, *self.unreleased])
+        hint = f" Near: {', '.join(near)}." if near else " `beatlake tables` lists them."
+        raise ReadingError(f"Release {self.release.release} has no table {name}.{hint}")
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The answer to one reading SQL statement over the tables, as a DuckDB relation.
@@ -123,8 +139,25 @@ class OpenLake:
         return list(frames)
 
 
+def _newest(lake: Lake, name: str) -> ReleasedTable:
+    """The newest version of a table that is in no release."""
+    opened = lake.open(name)
+    rows = sum(opened.get_add_actions().column("num_records").to_pylist())
+    files = lake.files(name, opened.version())
+    path = str(lake.path(name).relative_to(lake.root))
+    return ReleasedTable(
+        path=path,
+        version=opened.version(),
+        rows=rows,
+        stage="",
+        stage_key="",
+        run_id="",
+        files=files,
+    )
+
+
 class OpenTable:
-    """One table at its released version."""
+    """One table at its released version, or the newest one of a table that is in no release."""
 
     def __init__(self, opened: OpenLake, name: str, released: ReleasedTable) -> None:
         """Name a table of an open lake; `OpenLake.table` does."""

@@ -77,7 +77,8 @@ def answer(opened: OpenLake, query: str, scratch: Path | None = None) -> Answer:
     spill = (scratch or Path(tempfile.gettempdir())) / f"beatlake-{uuid4().hex}"
     connection = connect(str(spill))
     _refuse_writing(connection, query)
-    _create_views(connection, opened, _mentioned(query, opened.tables), scratch)
+    known = [*opened.tables, *opened.unreleased]
+    _create_views(connection, opened, _mentioned(query, known), scratch)
     with explained(opened):
         relation = interruptible(connection, lambda: connection.sql(query))
     return Answer(connection, relation)
@@ -102,7 +103,7 @@ def _sentence(error: duckdb.Error, opened: OpenLake) -> str:
     if missing is None:
         return line
     wanted = (missing.group(1) or missing.group(2)).rstrip("!")
-    near = nearest(wanted, opened.tables)
+    near = nearest(wanted, [*opened.tables, *opened.unreleased])
     hint = f"Near: {', '.join(near)}." if near else "`beatlake tables` lists all."
     return f"Release {opened.release.release} has no table {wanted}. {hint}"
 
@@ -174,7 +175,7 @@ def _create_views(
     connection: duckdb.DuckDBPyConnection, opened: OpenLake, names: list[str], scratch: Path | None
 ) -> None:
     files: list[str] = []
-    for layer in sorted({name.split(".")[0] for name in opened.tables}):
+    for layer in sorted({name.split(".")[0] for name in (*opened.tables, *opened.unreleased)}):
         connection.execute(f"CREATE SCHEMA {quoted(layer)}")
     for name in names:
         table = opened.table(name)
