@@ -29,6 +29,8 @@ EXPECTED = {
     "infinite.wav": "damaged",
     "truncated.mp3": "damaged",
     "truncated.ogg": "damaged",
+    "truncated.wav": "damaged",
+    "claims_more.wav": "damaged",
 }
 
 
@@ -130,6 +132,82 @@ def test_a_length_that_the_size_cannot_hold_is_a_lie(tmp_path: Path) -> None:
     path = tmp_path / "long.flac"
     path.write_bytes(data)
     assert heard(path).outcome == "damaged"
+
+
+#: Of each kind four seconds, which are heard in part only.
+WHOLE = {
+    "ogg": lambda: encoded(tone(4.0), RATE, "OGG", "VORBIS"),
+    "opus": lambda: encoded(tone(4.0, 48_000), 48_000, "OGG", "OPUS"),
+    "flac": lambda: encoded(tone(4.0), RATE, "FLAC", "PCM_16"),
+    "wav": lambda: wav(tone(4.0)),
+    "wavex": lambda: encoded(tone(4.0, RATE, 2), RATE, "WAVEX", "PCM_24"),
+    "rf64": lambda: encoded(tone(4.0), RATE, "RF64", "PCM_16"),
+    "adpcm": lambda: wav(tone(4.0), subtype="IMA_ADPCM"),
+}
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_what_is_cut_short_is_damaged(kind: str, tmp_path: Path) -> None:
+    whole = WHOLE[kind]()
+    path = tmp_path / "cut"
+    path.write_bytes(whole)
+    assert heard(path, 1.0).outcome == "ok"
+    for share in (0.3, 0.5, 0.9):
+        path.write_bytes(whole[: int(len(whole) * share)])
+        found = heard(path, 1.0)
+        assert found.outcome == "damaged", share
+        if kind in ("wav", "wavex", "rf64"):
+            assert found.reason == f"It ends {4 * (1 - share):.2f} s before it should."
+        elif kind == "flac":
+            assert found.reason == "It cannot be decoded as far as it says."
+
+
+def test_an_ogg_file_ends_with_the_end_of_its_stream(tmp_path: Path) -> None:
+    whole = WHOLE["ogg"]()
+    path = tmp_path / "cut.ogg"
+    last = whole.rindex(b"OggS")
+    assert last > len(whole) / 2, "the page before it has sound"
+    # In the page, in its head, in its first letters, and before it.
+    for length in (len(whole) - 1, last + 30, last + 20, last + 2, last):
+        path.write_bytes(whole[:length])
+        found = heard(path, 1.0)
+        assert (found.outcome, found.reason) == ("damaged", "It ends before its stream does.")
+    for more in (b"TAG" + bytes(125), whole):
+        path.write_bytes(whole + more)
+        assert heard(path, 1.0).outcome == "ok", "after its end anything may follow"
+
+
+@pytest.mark.parametrize(
+    ("said", "length", "reason"),
+    [
+        pytest.param(0xFFFFFFFF, None, None, id="streamed"),
+        pytest.param(4 * 2 * RATE + 2, None, None, id="a sample more"),
+        pytest.param(8 * 2 * RATE, None, "It ends 4.00 s before it should.", id="twice as much"),
+        pytest.param(8 * 2 * RATE, 44, "It ends before its stream does.", id="no sound at all"),
+        pytest.param(0, 44, "It lasts 0.000 s.", id="none is said"),
+    ],
+)
+def test_a_wav_goes_as_far_as_it_says(
+    said: int, length: int | None, reason: str | None, tmp_path: Path
+) -> None:
+    data = bytearray(WHOLE["wav"]())
+    assert data[36:40] == b"data"
+    data[40:44] = struct.pack("<I", said)
+    path = tmp_path / "said.wav"
+    path.write_bytes(data[:length])
+    found = heard(path)
+    assert found.reason == reason
+    assert (found.outcome == "damaged") == (reason is not None and said > 0)
+
+
+def test_what_begins_like_mp3_and_is_none_is_told_as_that(tmp_path: Path) -> None:
+    path = tmp_path / "text.mp3"
+    whole = encoded(tone(4.0), RATE, "MP3", "MPEG_LAYER_III")
+    for data in ("hello there ".encode("utf-16") * 20, whole[:200]):
+        path.write_bytes(data)
+        found = heard(path)
+        assert found.outcome == "damaged"
+        assert found.reason == "It cannot be decoded: it holds no MP3 audio."
 
 
 def test_what_is_no_file_of_audio_is_refused(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from beatlake.sound.ends import ogg_is_whole, wav_bytes
+
 Sound: TypeAlias = npt.NDArray[np.float32]
 
 #: What libsndfile calls the formats that are taken; it knows many more, which no preview has.
@@ -41,6 +43,9 @@ _BLOCK_VALUES = 1 << 18
 #: For the same reason it is decoded from so much earlier than it is listened to.
 _BEFORE_S = 0.25
 _BLOCK_BYTES = 1 << 20
+#: What libsndfile calls a file without a whole MP3 frame whose first bytes look like one, as those
+#: of UTF-16 do: its SFE_BAD_FILE, for which it says that the file does not exist.
+_NO_FRAME = 7
 
 
 @dataclass(frozen=True)
@@ -135,12 +140,12 @@ class OpenedFile:
         try:
             # By its handle, so that its name does not count.
             with soundfile.SoundFile(self._file, closefd=False) as file:
-                return _heard(file, self.bytes, stretch_s, sample_rate_hz)
+                return _heard(file, self._file, self.bytes, stretch_s, sample_rate_hz)
         except (soundfile.SoundFileError, RuntimeError, OSError) as error:
             return Heard("damaged", f"It cannot be decoded: {_sentence(error)}")
 
 
-def _heard(file: object, size: int, stretch_s: float, sample_rate_hz: int) -> Heard:
+def _heard(file: object, handle: int, size: int, stretch_s: float, sample_rate_hz: int) -> Heard:
     import soundfile
     import soxr
 
@@ -156,6 +161,9 @@ def _heard(file: object, size: int, stretch_s: float, sample_rate_hz: int) -> He
     if not 0 <= frames <= size * _SAMPLES_PER_BYTE:
         return Heard("damaged", "It does not say how long it is, or lies.", **known)
     known["duration_s"] = frames / rate
+    # First, since what is left may be short.
+    if reason := _cut(file, handle, size):
+        return Heard("damaged", reason, **known)
     if frames < SHORTEST_S * rate:
         return Heard("short", f"It lasts {frames / rate:.3f} s.", **known)
     wanted = min(frames, round(stretch_s * rate))
@@ -179,6 +187,39 @@ def _heard(file: object, size: int, stretch_s: float, sample_rate_hz: int) -> He
     given = resampled[: len(sound)]
     sound[: len(given)] = given
     return Heard("ok", None, sound, **known)
+
+
+def _cut(file: object, handle: int, size: int) -> str | None:
+    """Why the file does not go as far as it says, or None. Of MP3 the sound has to tell."""
+    import soundfile
+
+    assert isinstance(file, soundfile.SoundFile)
+    if file.format == "OGG" and not ogg_is_whole(handle, size):
+        return "It ends before its stream does."
+    if file.format in ("WAV", "WAVEX", "RF64") and (found := wav_bytes(handle, size)):
+        said, there = found
+        if said > there and not (there and file.frames):
+            return "It ends before its stream does."
+        # What is missing has as many samples to a byte as what is there.
+        missing_s = (said / there - 1) * file.frames / file.samplerate if said > there else 0.0
+        if missing_s > _MAY_MISS_S:
+            return f"It ends {missing_s:.2f} s before it should."
+    # Nothing but its frames tells where FLAC ends, and to find the last one does not take long.
+    if file.format == "FLAC" and file.frames and not _has_last(file):
+        return "It cannot be decoded as far as it says."
+    return None
+
+
+def _has_last(file: object) -> bool:
+    """Whether the last sample can be decoded."""
+    import soundfile
+
+    assert isinstance(file, soundfile.SoundFile)
+    try:
+        file.seek(file.frames - 1)
+        return len(file.read(1, dtype="float32")) == 1
+    except (soundfile.SoundFileError, RuntimeError, OSError):
+        return False
 
 
 def _mono(file: object, start: int, wanted: int) -> Sound:
@@ -209,10 +250,12 @@ def _mono(file: object, start: int, wanted: int) -> Sound:
 
 
 def _sentence(error: Exception) -> str:
-    """What libsndfile says, without the handle that it was told to open.
+    """What libsndfile says, without the handle that it was told to open, or what it means.
 
     >>> _sentence(RuntimeError("Error opening 7: Format not recognised."))
     'Format not recognised.'
     """
+    if getattr(error, "code", None) == _NO_FRAME:
+        return "it holds no MP3 audio."
     said = str(error)
     return said.partition(": ")[2] if said.startswith("Error opening ") else said
