@@ -181,6 +181,7 @@ def test_an_ogg_file_ends_with_the_end_of_its_stream(tmp_path: Path) -> None:
     ("said", "length", "reason"),
     [
         pytest.param(0xFFFFFFFF, None, None, id="streamed"),
+        pytest.param(0x7FFFF000, None, None, id="streamed by sox"),
         pytest.param(4 * 2 * RATE + 2, None, None, id="a sample more"),
         pytest.param(8 * 2 * RATE, None, "It ends 4.00 s before it should.", id="twice as much"),
         pytest.param(8 * 2 * RATE, 44, "It ends before its stream does.", id="no sound at all"),

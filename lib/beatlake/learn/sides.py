@@ -189,7 +189,10 @@ class Sides:
             return "label::VARCHAR"
         if name not in self.prepared.slices:
             known = ", ".join((CLASS, *self.prepared.slices))
-            raise ConfigError(f"{estimator.name}: strata of {name} are none of {known}.")
+            raise ConfigError(
+                f"{estimator.name} cannot be sampled by {name} (strata), which is no slice of the"
+                f" task; what can be: {known}. A task names others under slices."
+            )
         return f"coalesce({quoted(f's_{name}')}, '')"
 
     def _check_classes(self, rung: Rung, rows: pa.Table) -> None:

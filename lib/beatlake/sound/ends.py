@@ -19,6 +19,8 @@ _OGG_START = re.compile(rb"OggS\x00[\x00-\x07]")
 _OGG_END_FLAG = 0x04
 #: What writers leave that do not go back when they know; in RF64 it refers to ``ds64``.
 _UNKNOWN = 0xFFFFFFFF
+#: And what sox leaves (MS_UNSPEC in its source wav.c).
+_UNKNOWN_OF_SOX = 0x7FFFF000
 #: Real files have a dozen, and each costs a read.
 _MOST_CHUNKS = 1_000
 
@@ -59,7 +61,7 @@ def wav_bytes(file: int, size: int) -> tuple[int, int] | None:
         name, said = struct.unpack(f"{order}4sI", head)
         place += 8
         if name == b"data":
-            if said == _UNKNOWN:
+            if said in (_UNKNOWN, _UNKNOWN_OF_SOX):
                 said = long
             return (said, max(0, min(said, size - place))) if said else None
         if name == b"ds64":

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 Picture: TypeAlias = npt.NDArray[np.uint8]
 
-#: Raised when the same sound gives other values than before.
-_REVISION = 1
+#: Raised when the same sound gives other values or another outcome than before.
+_REVISION = 2
 #: The scale of M. Slaney, Auditory Toolbox, Interval Research TR 1998-010: in steps of 200/3 Hz up
 #: to 1 kHz, then by a factor of 6.4 for 27 steps.
 _LINEAR_HZ, _BREAK_HZ, _LOG_STEP = 200 / 3, 1000.0, np.log(6.4) / 27
