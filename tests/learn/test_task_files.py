@@ -153,6 +153,9 @@ def test_a_task_that_extends_another_gives_what_differs(tmp_path: Path) -> None:
     path.write_text("extends: loud.yaml\nname: loud\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"in a circle: .*loud\.yaml -> .*loud\.yaml"):
         task_files.load(str(path))
+    path.write_text("extends: gnere\nname: loud\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"There is no task gnere; did you mean genre\?"):
+        task_files.load(str(path))
     path.write_text("extends: gone.yaml\nname: loud\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"Cannot read the task file .*gone\.yaml"):
         task_files.load(str(path))

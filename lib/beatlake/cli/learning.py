@@ -219,7 +219,8 @@ def score(
         raise ConfigError("Name the directory for the predictions with --output.")
     source = _source(place, found.task, table, release)
     done = scoring.score_table(session(spark_settings), found, source, output)
-    written = f"{done.rows:,} predictions written to {output}. {done.sentence}"
+    by = f"version {found.manifest.version} of {found.task.name}"
+    written = f"{done.rows:,} predictions by {by} written to {output}. {done.sentence}"
     typer.echo(console.clean(written.rstrip()))
 
 

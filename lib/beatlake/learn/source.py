@@ -12,6 +12,7 @@ from beatlake.errors import InputError
 from beatlake.lake import DataFile, Lake
 from beatlake.learn.task.rows import Join, TableOf
 from beatlake.sql import quoted, text
+from beatlake.tables.sound import SPECTROGRAMS
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,10 @@ def released(lake: Lake, name: str, number: int | None = None, join: Join | None
         listed = lake.files(join.name, version)
         other = _stored(lake, join.name, version, listed, f"version {version}")
     else:
-        raise InputError(f"{lake.root} has no table {join.name}, which {name} is joined with.")
+        made = " `beatlake previews` makes it." if join.name == SPECTROGRAMS.name else ""
+        raise InputError(
+            f"{lake.root} has no table {join.name}, which {name} is joined with.{made}"
+        )
     columns = ", ".join(map(quoted, (*join.by, *join.columns)))
     scan = (
         f"SELECT * FROM ({found.scan}) JOIN (SELECT {columns} FROM ({other.scan}))"

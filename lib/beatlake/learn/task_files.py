@@ -32,13 +32,17 @@ def load(name: str) -> Task:
     Raises:
         ConfigError: there is no such task or file, or every unknown or invalid key at once.
     """
+    _check_name(name)
+    return _task(_tree(name, ()), name)
+
+
+def _check_name(name: str) -> None:
     if name not in built_in() and Path(name).suffix not in (".yaml", ".yml"):
         near = difflib.get_close_matches(name, built_in(), n=1)
         hint = f"; did you mean {near[0]}?" if near else "."
         raise ConfigError(
             f"There is no task {name}{hint} There are {', '.join(built_in())}, and any .yaml file."
         )
-    return _task(_tree(name, ()), name)
 
 
 def parse(text: str, origin: str) -> Task:
@@ -68,6 +72,7 @@ def _extended(tree: dict[str, Any], folder: Path, by: tuple[str, ...]) -> dict[s
     if "extends" not in tree:
         return tree
     other = str(tree.pop("extends"))
+    _check_name(other)
     return _merged(_tree(other if other in built_in() else str(folder / other), by), tree)
 
 
