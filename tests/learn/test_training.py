@@ -7,17 +7,20 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import songs
+from deltalake import CommitProperties, Transaction, write_deltalake
 
 from beatlake import cli
+from beatlake.commits import APPLICATION
 from beatlake.lake import Lake
 from beatlake.learn import promotion, registry
 from beatlake.learn.registry import ModelError
@@ -165,6 +168,8 @@ def test_the_promoted_model_is_the_champion_and_can_be_rolled_back(
     lake = shutil.copytree(trained.lake, tmp_path / "lake")
     assert command("score", "--task", "songs", "--lake", lake, "--row", "energy=1") == 3
     assert "no champion" in capsys.readouterr().err
+    assert command("models", "rollback", "songs", "--lake", lake) == 3
+    assert "songs has no champion: `beatlake models promote songs" in capsys.readouterr().err
     for version in (1, 2):
         assert command("models", "promote", "songs", str(version), "--lake", lake) == 0
         verdict = promotion.choose(Lake(lake), "songs", version).manifest.verdict
@@ -179,6 +184,24 @@ def test_the_promoted_model_is_the_champion_and_can_be_rolled_back(
     assert promotion.choose(Lake(lake), "songs").manifest.version == 1
     assert command("models", "rollback", "songs", "--lake", lake) == 3
     assert "no champion before" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("evaluate", "--task", "genre"),
+        ("score", "--task", "genre", "--row", "energy=1"),
+        ("score", "--task", "genre", "--version", "1", "--row", "energy=1"),
+        ("models", "promote", "genre", "1"),
+        ("models", "rollback", "genre"),
+    ],
+)
+def test_without_any_model_the_first_thing_to_do_is_to_train_one(
+    words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(*words, "--lake", tmp_path / "lake") == 3
+    said = " ".join(capsys.readouterr().err.split())
+    assert "genre has no model: train one first, with `beatlake train --task genre`" in said
 
 
 def test_predictions_are_the_same_in_a_fresh_process_without_spark_and_after_a_move(
@@ -218,8 +241,6 @@ def test_the_booster_predicts_what_its_spark_model_does(
     model = SparkXGBClassifierModel.load(str(found.folder / "spark"))
     rows = model.transform(frame.coalesce(1)).select("probability").collect()
     expected = np.array([row.probability.toArray() for row in rows])
-
-    import pyarrow as pa
 
     table = pa.table({name: values[:, i] for i, name in enumerate(columns)})
     answer = found.load().predict(None, table)
@@ -346,8 +367,115 @@ def test_a_worse_model_is_not_promoted_over_the_champion(
     found = headline(lines, "logistic_regression", "artist")
     assert found["interval"][0] - 0.02 < 0.5 < found["interval"][1] + 0.02
     assert command("models", "promote", "songs", "3", "--lake", lake) == 3
-    assert "is worse than the champion's" in capsys.readouterr().err
+    assert "Version 3 is worse than the champion, version 1" in capsys.readouterr().err
     assert promotion.choose(Lake(lake), "songs").manifest.version == 1
+
+
+def rewritten(lake: Path, made: Callable[[dict[str, Any], int], dict[str, Any] | None]) -> None:
+    """Replace what the second version is recorded to have predicted, of that of the first.
+
+    The scores that the registry has stay as they are.
+    """
+    place = Lake(lake)
+    table = place.open("ml.predictions").to_pyarrow_table()
+    rows = sorted(table.to_pylist(), key=lambda row: row["row_id"])
+    first = [row for row in rows if row["estimator"] == "xgboost"]
+    second = [made({**row, "estimator": "logistic_regression"}, i) for i, row in enumerate(first)]
+    kept = [*first, *(row for row in second if row is not None)]
+    path = place.path("ml.predictions")
+    write_deltalake(path, pa.Table.from_pylist(kept, table.schema), mode="overwrite")
+
+
+def always_wrong_in_ten(row: dict[str, Any], i: int) -> dict[str, Any]:
+    wrong = "no" if row["label"] == "yes" else "yes"
+    return {**row, "predicted": wrong} if i % 10 == 0 else row
+
+
+def test_a_promotion_goes_by_the_paired_difference_that_compare_gives(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = shutil.copytree(trained.lake, tmp_path / "lake")
+    rewritten(lake, always_wrong_in_ten)
+    words = ("models", "compare", "songs", "2", "1", "--lake", lake, "--format", "json")
+    (line,) = (line for line in shown(capsys, *words) if line["metric"] == "accuracy")
+    assert line["first_is"] == "worse"
+    low, high = line["interval"]
+    numbers = (
+        f"on the {line['n']:,} test rows that both predicted: accuracy {line['first']:.4f} against"
+        f" {line['second']:.4f} (difference {line['difference']:+.4f}, 95 % interval {low:+.4f} to"
+        f" {high:+.4f})."
+    )
+    # Its own score lies within the champion's interval.
+    known = registry.events(Lake(lake))
+    one, two = (known.registered("songs", version) for version in (1, 2))
+    assert one is not None
+    assert two is not None
+    assert two["value"] > one["low"]
+
+    assert command("models", "promote", "songs", "1", "--lake", lake) == 0
+    assert "than the champion" not in capsys.readouterr().out
+    assert command("models", "promote", "songs", "2", "--lake", lake) == 3
+    said = " ".join(capsys.readouterr().err.split())
+    assert "Version 2 is not promoted." in said
+    assert f"Version 2 is worse than the champion, version 1, {numbers}" in said
+    assert promotion.choose(Lake(lake), "songs").manifest.version == 1
+
+
+def test_a_promotion_says_how_the_version_compares_with_the_champion_before(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = shutil.copytree(trained.lake, tmp_path / "lake")
+    rewritten(lake, always_wrong_in_ten)
+    assert command("models", "promote", "songs", "2", "--lake", lake) == 0
+    capsys.readouterr()
+    assert command("models", "promote", "songs", "1", "--lake", lake) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "Version 1 is the champion of songs."
+    assert said[1].startswith("Version 1 is better than the champion before, version 2, on the")
+    assert "own interval" not in said[1]
+
+
+@pytest.mark.parametrize("why", ["no row in common", "a damaged champion"])
+def test_without_a_paired_difference_a_promotion_goes_by_the_champions_interval_and_says_so(
+    why: str, trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = shutil.copytree(trained.lake, tmp_path / "lake")
+    assert command("models", "promote", "songs", "1", "--lake", lake) == 0
+    if why == "no row in common":
+        rewritten(lake, lambda row, i: None)
+        reason = "Versions 2 and 1 of songs have predicted no test row in common."
+    else:
+        (registry.folder_of(Lake(lake), "songs", 1) / "booster.ubj").unlink()
+        reason = "booster.ubj is gone."
+    capsys.readouterr()
+    assert command("models", "promote", "songs", "2", "--lake", lake) == 0
+    said = capsys.readouterr().out.splitlines()[1]
+    assert "on the artist rung is not worse than the champion's" in said
+    assert "This goes by the champion's own interval" in said
+    assert reason in said
+
+
+def test_without_a_paired_difference_what_is_beyond_the_champions_interval_is_refused(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = shutil.copytree(trained.lake, tmp_path / "lake")
+    rewritten(lake, lambda row, i: None)
+    place = Lake(lake)
+    table = place.open("ml.models").to_pyarrow_table()
+    rows = [row | ({"value": 0.1} if row["version"] == 2 else {}) for row in table.to_pylist()]
+    version = place.open("ml.models").transaction_version(APPLICATION)
+    properties = CommitProperties(app_transactions=[Transaction(APPLICATION, version)])
+    write_deltalake(
+        place.path("ml.models"),
+        pa.Table.from_pylist(rows, table.schema),
+        mode="overwrite",
+        commit_properties=properties,
+    )
+    assert command("models", "promote", "songs", "1", "--lake", lake) == 0
+    assert command("models", "promote", "songs", "2", "--lake", lake) == 3
+    said = " ".join(capsys.readouterr().err.split())
+    assert "accuracy 0.1000 of version 2 on the artist rung is worse than the champion's" in said
+    assert "This goes by the champion's own interval" in said
 
 
 def test_a_leak_ends_with_exit_code_5_and_registers_nothing(

@@ -90,10 +90,12 @@ def compare(
     """Compare two versions on the test rows that both predicted, artists drawn together."""
     check_installed()
     from beatlake.lake import Lake
-    from beatlake.learn import comparison
+    from beatlake.learn import comparison, promotion
 
+    place = Lake(lake)
+    one, other = (promotion.choose(place, task, version) for version in (first, second))
     lines.tell(
-        comparison.compare(Lake(lake), task, first, second),
+        comparison.compare(place, one, other),
         format_,
         (
             "metric",
@@ -125,16 +127,22 @@ def promote(
     version: Annotated[int, typer.Argument(min=1, help="Version to make the champion.")],
     lake: LakeOption = DEFAULT_LAKE,
 ) -> None:
-    """Make a version the champion of its task, unless it is worse than the champion."""
+    """Make a version the champion of its task, unless it is worse than the champion.
+
+    Worse is what `compare` calls worse by the headline metric. Where the two have no such
+    difference (they predicted no test row in common, say), it is what scores worse than the
+    champion beyond the champion's own interval.
+    """
     check_installed()
     from beatlake.lake import Lake
     from beatlake.learn import promotion
 
-    found = promotion.promote(Lake(lake), task, version)
+    done = promotion.promote(Lake(lake), task, version)
     typer.echo(console.clean(f"Version {version} is the champion of {task}."))
     # A champion is the best there is, and may be worse than a baseline.
-    if found.manifest.verdict:
-        typer.echo(console.clean(found.manifest.verdict))
+    for said in (done.compared, done.found.manifest.verdict):
+        if said:
+            typer.echo(console.clean(said))
 
 
 @models.command("rollback")

@@ -10,8 +10,8 @@ import numpy as np
 
 from beatlake.errors import InputError
 from beatlake.lake import Lake
-from beatlake.learn import promotion, registry
-from beatlake.learn.judgement import Predictions, difference
+from beatlake.learn import registry
+from beatlake.learn.judgement import Difference, Predictions, difference
 from beatlake.learn.registry import ModelError, Registered
 from beatlake.tables import ml
 
@@ -31,7 +31,15 @@ class _Kept:
     rows: dict[str, dict[str, Any]]
 
 
-def compare(lake: Lake, task: str, first: int, second: int) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class _Common:
+    """What two versions said of the rows that both predicted, and how many other rows there are."""
+
+    said: tuple[Predictions, Predictions]
+    left_out: int
+
+
+def compare(lake: Lake, first: Registered, second: Registered) -> list[dict[str, Any]]:
     """The metrics of two versions on the test rows that both predicted, and the paired difference.
 
     A line has ``metric``, ``first``, ``second``, ``difference`` (first less second), ``interval``
@@ -43,9 +51,63 @@ def compare(lake: Lake, task: str, first: int, second: int) -> list[dict[str, An
     that share most rows are compared. None of these rows trained either model.
 
     Raises:
-        ModelError: a version is not there, or the two have no predictions of rows in common.
+        ModelError: the two have no predictions of rows in common.
     """
-    one, other = (promotion.choose(lake, task, version) for version in (first, second))
+    common = _common(lake, first, second)
+    lines = []
+    for metric in _METRICS[first.manifest.kind]:
+        try:
+            found = difference(*common.said, metric=metric, salt=first.manifest.salt)
+        except InputError:
+            # Constant predictions have no rank correlation, and a constant truth no R².
+            continue
+        lines.append(
+            {
+                "metric": metric,
+                "first": found.first,
+                "second": found.second,
+                "difference": found.value,
+                "interval": [found.low, found.high],
+                "first_is": found.first_is,
+                "n": found.n,
+                "groups": found.groups,
+                "left_out": common.left_out,
+            }
+        )
+    return lines
+
+
+def by_metric(lake: Lake, first: Registered, second: Registered, metric: str) -> Difference:
+    """The paired difference of `compare` by one metric, with an interval.
+
+    Raises:
+        ModelError: the two have no predictions of rows in common, or these do not give the metric
+            or its interval.
+    """
+    try:
+        found = difference(
+            *_common(lake, first, second).said, metric=metric, salt=first.manifest.salt
+        )
+    except ModelError:
+        raise
+    except InputError as error:
+        raise ModelError(str(error)) from None
+    if found.low is None:
+        # Without one nothing is ever told apart.
+        raise ModelError(
+            f"The difference of versions {first.manifest.version} and {second.manifest.version} on"
+            f" the test rows that both predicted has {found.interval}."
+        )
+    return found
+
+
+def _common(lake: Lake, one: Registered, other: Registered) -> _Common:
+    """The rows that two versions are compared on.
+
+    Raises:
+        ModelError: there are none.
+    """
+    task, first, second = one.manifest.task, one.manifest.version, other.manifest.version
     if one.manifest.kind not in _METRICS:
         raise ModelError(f"{task} predicts nothing of a row that two models could be compared by.")
     pairs = [(a, b) for a in _kept(lake, one) for b in _kept(lake, other)]
@@ -64,29 +126,8 @@ def compare(lake: Lake, task: str, first: int, second: int) -> list[dict[str, An
         )
     a, b = chosen
     classes = _classes(one, other)
-    said = [_predictions(kept.rows, common, classes) for kept in chosen]
-    left_out = len(a.rows.keys() | b.rows.keys()) - len(common)
-    lines = []
-    for metric in _METRICS[one.manifest.kind]:
-        try:
-            found = difference(*said, metric=metric, salt=one.manifest.salt)
-        except InputError:
-            # Constant predictions have no rank correlation, and a constant truth no R².
-            continue
-        lines.append(
-            {
-                "metric": metric,
-                "first": found.first,
-                "second": found.second,
-                "difference": found.value,
-                "interval": [found.low, found.high],
-                "first_is": found.first_is,
-                "n": found.n,
-                "groups": found.groups,
-                "left_out": left_out,
-            }
-        )
-    return lines
+    said = _predictions(a.rows, common, classes), _predictions(b.rows, common, classes)
+    return _Common(said, len(a.rows.keys() | b.rows.keys()) - len(common))
 
 
 def _kept(lake: Lake, found: Registered) -> list[_Kept]:

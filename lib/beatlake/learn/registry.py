@@ -26,7 +26,6 @@ from beatlake.lake import Lake
 from beatlake.learn import estimators
 from beatlake.learn.estimators import Local, Model
 from beatlake.learn.features import FittedFeatures
-from beatlake.learn.judgement.scores import LESS_IS_BETTER
 from beatlake.learn.task import Task
 from beatlake.tables import ml
 
@@ -289,47 +288,3 @@ def commit(
         except OvertakenError:
             continue
     raise OvertakenError(f"Other commits to {ml.MODELS.name} came first {_TRIES} times. Try again.")
-
-
-def refuse_promotion(known: Events, task: str, version: int, rung: str) -> dict[str, Any]:
-    """The registration of a version that may be promoted.
-
-    Raises:
-        ModelError: it is not registered, its headline is the random rung, or it is worse than the
-            champion beyond the champion's interval.
-    """
-    row = known.registered(task, version)
-    if row is None:
-        raise ModelError(f"{task} has no version {version}; `beatlake models list` shows them.")
-    if row["headline"] == "random" or rung == "random":
-        raise ModelError("A model is never promoted by its score on the random rung.")
-    champion = known.champion(task)
-    if champion is None or champion["version"] == version:
-        return row
-    if (champion["headline"], champion["metric"]) != (row["headline"], row["metric"]):
-        raise ModelError(
-            f"Version {version} is judged by {row['metric']} on the {row['headline']} rung, the"
-            f" champion {champion['version']} by {champion['metric']} on {champion['headline']}:"
-            " they cannot be compared. Roll back, or train with the same headline."
-        )
-    worse = _worse(row, champion)
-    if worse:
-        raise ModelError(
-            f"Version {version} is not promoted: {row['metric']} {row['value']:.4f} on the"
-            f" {row['headline']} rung is worse than the champion's {champion['value']:.4f}"
-            f" (version {champion['version']}), beyond its interval {champion['low']:.4f} to"
-            f" {champion['high']:.4f}."
-        )
-    return row
-
-
-def _worse(row: Mapping[str, Any], champion: Mapping[str, Any]) -> bool:
-    if champion["value"] is None:
-        return False
-    if row["value"] is None:
-        return True
-    if row["metric"] in LESS_IS_BETTER:
-        limit = champion["value"] if champion["high"] is None else champion["high"]
-        return bool(row["value"] > limit)
-    limit = champion["value"] if champion["low"] is None else champion["low"]
-    return bool(row["value"] < limit)
