@@ -84,12 +84,9 @@ def by_metric(lake: Lake, first: Registered, second: Registered, metric: str) ->
         ModelError: the two have no predictions of rows in common, or these do not give the metric
             or its interval.
     """
+    said = _common(lake, first, second).said
     try:
-        found = difference(
-            *_common(lake, first, second).said, metric=metric, salt=first.manifest.salt
-        )
-    except ModelError:
-        raise
+        found = difference(*said, metric=metric, salt=first.manifest.salt)
     except InputError as error:
         raise ModelError(str(error)) from None
     if found.low is None:

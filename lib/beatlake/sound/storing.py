@@ -132,15 +132,14 @@ def commit(
         view(db, "now", PREVIEWS.column_names, listed_files)
     else:
         db.register("now", PREVIEWS.arrow_schema.empty_table())
+    heard = "(SELECT isrc, sha256 FROM now WHERE outcome = 'ok')"
     kept = db.sql(
-        "SELECT isrc FROM pictured SEMI JOIN (SELECT * FROM now WHERE outcome = 'ok') AS heard"
-        " ON heard.isrc = pictured.isrc AND heard.sha256 = pictured.sha256"
+        f"SELECT isrc FROM pictured SEMI JOIN {heard} USING (isrc, sha256)"
     ).to_arrow_table()
     outcomes = db.execute("SELECT outcome, count(*) FROM now GROUP BY 1").fetchall()
     counted = Counter(dict(outcomes))
     gone = _count(db, "all_pictured") - kept.num_rows
     new = sum(file.rows for file in written.spectrograms)
-    heard = "(SELECT isrc FROM now WHERE outcome = 'ok')"
     replaced = _count(db, f"all_pictured SEMI JOIN {heard} USING (isrc)") - kept.num_rows
     if gone or before.spectrograms is None:
         files = [*written.spectrograms]
